@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR GPL-2.0-or-later */
+/*
+ * What the filter program, the daemon and the condition compiler share and no client sees: the
+ * constants a filter is built with, the words the daemon steers it by, and what the filter hands to
+ * the generated condition. Included from BPF C and from C.
+ */
+#ifndef BPF_FILTER_H
+#define BPF_FILTER_H
+
+#include <linux/types.h>
+
+enum {
+	FILTER_SCRATCH_BYTES = 8192, /* CONDITION_MAX_TEXT bytes and room to bound a read */
+	FILTER_MAX_PIECES = 8,
+	FILTER_MAX_STACK = 127,
+};
+
+/* filter_control.state. Zero, what an empty map holds, is the safe one. */
+enum filter_state {
+	FILTER_REVOKED = 0,  /* nothing is evaluated or counted any more, for good */
+	FILTER_DISABLED = 1, /* evaluated and counted, but nothing is a hit */
+	FILTER_ENABLED = 2,
+};
+
+/*
+ * One page that only the daemon and the filter can write: the daemon maps it and stores (a bpf()
+ * call would make the kernel skip filters on that CPU), and never passes its descriptor on.
+ */
+struct filter_control {
+	__u64 state; /* enum filter_state */
+	/* Always 0, which the verifier cannot know: the compiler XORs it into values that would
+	 * otherwise make the verifier follow every combination of branches. */
+	__u64 zero;
+	__u64 evaluated;      /* evaluations begun, where the condition asks for their number */
+	__u64 accepted;	      /* times the condition was true, for skip and every */
+	__u64 reported;	      /* those that skip and every let through, for limit */
+	__u64 sequence;	      /* of the next hit */
+	__u64 previous;	      /* what the watched memory held at the last evaluation */
+	__u64 previous_known; /* 0 until the first readable evaluation, unless the spec said it */
+};
+
+/* What the filter computes for the generated condition, on its stack; only the members that
+ * condition_needs() names are filled in, the others are 0. */
+struct condition_inputs {
+	__u64 tid;
+	__u64 pid;
+	__u64 cpu;
+	__u64 time;
+	__u64 evaluated;
+	__u64 value;
+	__u64 previous;
+	__u64 counter;
+	__u64 fs_base;
+	__u64 gs_base;
+	__u64 unreadable; /* INPUT_*_UNREADABLE */
+};
+
+enum {
+	INPUT_VALUE_UNREADABLE = 1 << 0, /* value and previous fault where they are used */
+	INPUT_COUNTER_UNREADABLE = 1 << 1,
+};
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR GPL-2.0-or-later */
+/* One record of the task iterator, shared by bpf/tasks.bpf.c and the daemon. */
+#ifndef BPF_TASKS_H
+#define BPF_TASKS_H
+
+#include <linux/types.h>
+
+enum {
+	TASK_MAX_EVENTS = 64, /* perf events looked at in one thread's context */
+};
+
+enum task_fact {
+	TASK_DUMPABLE = 1 << 0,	    /* get_dumpable() is SUID_DUMP_USER; clear also without an mm */
+	TASK_HAS_MM = 1 << 1,	    /* clear: a kernel thread, or one that is exiting */
+	TASK_EXITING = 1 << 2,
+	TASK_NO_NEW_PRIVS = 1 << 3,
+	TASK_SECCOMP = 1 << 4,	    /* any seccomp mode */
+	TASK_STARTING_THREAD = 1 << 5, /* inside clone(2) or clone3(2), or was when last seen */
+	TASK_EVENTS_CUT = 1 << 6,   /* more than TASK_MAX_EVENTS events */
+	TASK_OVERRIDDEN = 1 << 7,   /* subjective credentials differ from the objective ones */
+};
+
+enum task_event_fact {
+	TASK_EVENT_HAS_PROGRAM = 1 << 0,
+	TASK_EVENT_INHERITED = 1 << 1,
+	TASK_EVENT_ENABLED = 1 << 2,
+};
+
+struct task_event {
+	__u64 id; /* PERF_EVENT_IOC_ID; of an inherited event, its first ancestor's */
+	__u32 facts; /* enum task_event_fact */
+	__u32 reserved;
+};
+
+struct task_facts {
+	__u32 tid, tgid;		    /* in the reader's pid namespace */
+	__u32 ruid, euid, suid, fsuid;	    /* in the initial user namespace */
+	__u32 rgid, egid, sgid, fsgid;
+	__u32 userns;			    /* inode number of the user namespace */
+	__u32 facts;			    /* enum task_fact */
+	__u64 caps_permitted, caps_effective;
+	__u64 start_time;		    /* nanoseconds since boot, CLOCK_BOOTTIME */
+	__u64 exec_id;			    /* changes at each exec */
+	__u32 tracer;			    /* tgid of the ptracer, 0: none */
+	__u32 parent;			    /* tgid of the real parent */
+	__u32 n_events;
+	__u32 reserved;
+	struct task_event events[TASK_MAX_EVENTS]; /* only n_events are written */
+};
+
+#endif
