@@ -15,18 +15,22 @@ struct json_object;
 
 enum {
 	JSON_MAX_PATH = 256,
+	/* More than the largest spec has, and few enough that no text costs more than a few
+	 * milliseconds: a small text can hold many values, and json-c makes a table for each object. */
+	JSON_MAX_VALUES = 12288,
+	JSON_MAX_CONTAINERS = 5120, /* objects and arrays among them */
 };
 
 typedef struct JsonError {
 	char path[JSON_MAX_PATH]; /* as $.condition.and[0].reg; ends in ... when it does not fit */
-	char message[256];	  /* a sentence for a person */
-	size_t offset;		  /* byte offset into the text */
+	char message[256];        /* a sentence for a person */
+	size_t offset;            /* byte offset into the text */
 } JsonError;
 
 /*
  * Parses exactly one JSON value, `length` bytes of text that may hold any byte.
  *
- * Return: 0 and *ret (json_object_put); 1 and *error when the text is not acceptable; -ENOMEM.
+ * Return: 0 and *ret (json_object_put; NULL is the value null); 1 and *error when the text is not acceptable; -ENOMEM.
  */
 int json_parse_strict(const char *text, size_t length, size_t max_depth, struct json_object **ret,
 		      JsonError *error);
@@ -35,8 +39,9 @@ int json_parse_strict(const char *text, size_t length, size_t max_depth, struct 
  * or of the closest enclosing value that exists. */
 size_t json_offset_of_path(const char *text, size_t length, const char *path);
 
-/* Appends a member or an index to a path: a key that is no plain name is written ["key"]. The
- * result is cut with ... if it does not fit JSON_MAX_PATH. */
+/* Appends a member or an index to a path: a key that is no plain name is written ["key"], and all is
+ * printable ASCII. The result is cut with ... if it does not fit JSON_MAX_PATH. `stem` may be `ret`
+ * itself. */
 void json_path_member(char ret[static JSON_MAX_PATH], const char *stem, const char *key);
 void json_path_index(char ret[static JSON_MAX_PATH], const char *stem, size_t index);
 
