@@ -2,7 +2,7 @@
 /*
  * A condition: parsed from its JSON tree, typed, turned into BPF instructions, and evaluated by a
  * reference evaluator that the generated code is held against. Pure: no I/O, no privilege, no
- * libbpf. json-c appears only in condition_json.c.
+ * libbpf. json-c appears only in condition_json*.c.
  *
  * Values are 64 bits, signed or unsigned; an operation is unsigned if either operand is. What could
  * not be computed (unreadable memory, division by zero) is a fault of the whole condition, unless
@@ -15,12 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "condition/needs.h" /* CONDITION_NEEDS_*, CONDITION_FALSE, _TRUE, _FAULT */
+
 struct bpf_insn;
 struct json_object;
 
 /* The limits within which every condition loads on every supported kernel. */
 enum {
-	CONDITION_MAX_NODES = 256, /* a node: each object, each constant; `registers`: 1 + entries */
+	CONDITION_MAX_NODES =
+		256, /* a node: each object, each constant; `registers`: 1 + entries */
 	CONDITION_MAX_DEPTH = 32,
 	CONDITION_MAX_TEXT = 4096, /* bytes of all string and byte operands together */
 	CONDITION_MAX_PARAMETERS = 64,
@@ -37,22 +40,6 @@ typedef enum ConditionUse {
 	CONDITION_FOR_LENT,    /* no value, previous */
 } ConditionUse;
 
-/*
- * What the generated function reads beside registers, memory and parameters: bits of
- * condition_needs(). The filter fills in those of struct condition_inputs (bpf/filter.h) only.
- */
-enum {
-	CONDITION_NEEDS_IDS = 1 << 0, /* tid, pid */
-	CONDITION_NEEDS_CPU = 1 << 1,
-	CONDITION_NEEDS_TIME = 1 << 2,
-	CONDITION_NEEDS_EVALUATED = 1 << 3,
-	CONDITION_NEEDS_VALUE = 1 << 4,
-	CONDITION_NEEDS_PREVIOUS = 1 << 5,
-	CONDITION_NEEDS_COUNTER = 1 << 6,
-	CONDITION_NEEDS_BASES = 1 << 7,	  /* fs_base, gs_base */
-	CONDITION_NEEDS_SCRATCH = 1 << 8, /* strings and bytes: r5 is the scratch buffer */
-};
-
 /* Where a condition is parsed. Names must be sorted in byte order and outlive the condition. */
 typedef struct ConditionScope {
 	ConditionUse use;
@@ -62,7 +49,7 @@ typedef struct ConditionScope {
 
 /* A mistake of the caller: where in the JSON it is and what to do about it. */
 typedef struct ConditionError {
-	char path[256];	   /* as $.condition.and[0].reg; ends in ... when it does not fit */
+	char path[256];    /* as $.condition.and[0].reg; ends in ... when it does not fit */
 	char message[256]; /* a sentence for a person */
 } ConditionError;
 
@@ -103,12 +90,6 @@ Condition *condition_free(Condition *condition);
  */
 int condition_emit(const Condition *condition, struct bpf_insn **ret, size_t *ret_count);
 
-enum {
-	CONDITION_FALSE = 0,
-	CONDITION_TRUE = 1,
-	CONDITION_FAULT = 2,
-};
-
 /*
  * Generates the body of a function of the same convention but for r5, which points to n u64 of the
  * caller's stack: it stores there the value of each expression, and returns a mask of those that
@@ -136,6 +117,7 @@ typedef struct ConditionWorld {
 int condition_evaluate(const Condition *condition, const ConditionWorld *world);
 
 /* The expression's value itself. Return: 0 and *ret, or CONDITION_FAULT. */
-int condition_evaluate_value(const Condition *condition, const ConditionWorld *world, uint64_t *ret);
+int condition_evaluate_value(const Condition *condition, const ConditionWorld *world,
+			     uint64_t *ret);
 
 #endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads of user memory, by bpf_probe_read_user (which reads all or nothing): loads into a stack slot,
+ * strings and bytes into the scratch buffer, where they are compared in words against immediates.
+ *
+ * A string that differs before an unreadable page is different, not a fault. So when the whole of it
+ * cannot be read, the part on its first page is tried: the buffer is filled with the text itself,
+ * the readable part is read over it, and the one comparison that follows then says whether that part
+ * is equal; if so, the missing rest is a fault. A text is at most a page and one byte long, so there
+ * is never more than one page boundary that matters. (Pages may be larger than 4096: a boundary of
+ * theirs is one of ours.)
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "bpf/filter.h"
+#include "condition/emitter.h"
+
+enum {
+	PAGE = 4096,
+	WORDS_A_JUMP = 16,
+	/* At the end of the scratch buffer. Being in a map, they are forgotten by the verifier. */
+	SCRATCH_ADDRESS = FILTER_SCRATCH_BYTES - 16,
+	SCRATCH_CUT_SHORT = FILTER_SCRATCH_BYTES - 8,
+};
+
+_Static_assert(CONDITION_MAX_TEXT + 1 <= PAGE + 1, "a text must not touch three pages");
+_Static_assert(CONDITION_MAX_TEXT + 1 <= SCRATCH_ADDRESS && PAGE <= SCRATCH_ADDRESS,
+	       "scratch buffer too small");
+
+static void move(Emitter *e, int dst, int src)
+{
+	if (dst != src)
+		assembler_emit(&e->as, BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0);
+}
+
+static void call_read(Emitter *e)
+{
+	assembler_emit(&e->as, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_user);
+}
+
+/* The address into r3, which the caller then owns. */
+static void emit_address(Emitter *e, const Expr *address, unsigned int covered)
+{
+	Value value = emit_value(e, address, BPF_REG_3, covered);
+
+	if (value.reg != BPF_REG_3) {
+		move(e, BPF_REG_3, value.reg);
+		release_register(e, value.reg);
+		take_register(e, BPF_REG_3);
+	}
+}
+
+static uint8_t size_of(unsigned int bytes)
+{
+	switch (bytes) {
+	case 1:
+		return BPF_B;
+	case 2:
+		return BPF_H;
+	case 4:
+		return BPF_W;
+	default:
+		return BPF_DW;
+	}
+}
+
+Value emit_load(Emitter *e, const Expr *expr, int prefer, unsigned int covered)
+{
+	unsigned int bytes = value_type_bytes(expr->type);
+	Value value = {.reg = ANY_REGISTER};
+
+	emit_address(e, expr->operands[0], covered);
+	move(e, BPF_REG_1, BPF_REG_10);
+	assembler_emit(&e->as, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
+		       slot_offset(e->read_slot));
+	assembler_emit(&e->as, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, bytes);
+	call_read(e);
+	release_register(e, BPF_REG_3);
+	jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, e->fault);
+	value.reg = take_register(e, prefer);
+	assembler_emit(&e->as, BPF_LDX | BPF_MEM | size_of(bytes), value.reg, BPF_REG_10,
+		       slot_offset(e->read_slot), 0);
+	return value;
+}
+
+/* The words that a text is compared in: as wide as it allows, the last one overlapping the one
+ * before it. */
+typedef struct Word {
+	size_t offset;
+	unsigned int bytes;
+} Word;
+
+static bool next_word(size_t n_text, Word *word)
+{
+	if (word->bytes == 0) {
+		word->bytes = n_text >= 8 ? 8 : n_text >= 4 ? 4 : n_text >= 2 ? 2 : 1;
+		word->offset = 0;
+		return true;
+	}
+	if (word->offset + word->bytes >= n_text)
+		return false;
+	word->offset += word->bytes;
+	if (word->offset + word->bytes > n_text)
+		word->offset = n_text - word->bytes;
+	return true;
+}
+
+static uint64_t word_of(const Expr *expr, Word word)
+{
+	uint64_t bits = 0;
+
+	/* Filter and daemon run on the same machine: its byte order. */
+	memcpy(&bits, expr->text + word.offset, word.bytes);
+	if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+		bits >>= 64 - 8 * word.bytes;
+	return bits;
+}
+
+static void jump_if_other(Emitter *e, int found, int wanted, unsigned int bytes, uint64_t bits,
+			  int no)
+{
+	if (bytes == 4) {
+		jump(e, BPF_JMP32 | BPF_JNE | BPF_K, found, 0, (int32_t)bits, no);
+	} else if (bits == (uint64_t)(int32_t)bits) {
+		jump(e, BPF_JMP | BPF_JNE | BPF_K, found, 0, (int32_t)bits, no);
+	} else {
+		assembler_constant(&e->as, wanted, bits);
+		jump(e, BPF_JMP | BPF_JNE | BPF_X, found, wanted, 0, no);
+	}
+}
+
+/* Jumps to `no` if the first word differs, which is the most likely one, and then, because each jump
+ * costs the verifier a copy of its state, once for every few words. */
+static void compare_words(Emitter *e, const Expr *expr, int scratch, int no)
+{
+	int differences = take_register(e, ANY_REGISTER);
+	int found = take_register(e, ANY_REGISTER), wanted = take_register(e, ANY_REGISTER);
+	unsigned int gathered = 0;
+
+	for (Word word = {0}; next_word(expr->n_text, &word);) {
+		bool last = word.offset + word.bytes == expr->n_text;
+		int reg = gathered == 0 ? differences : found;
+
+		assembler_emit(&e->as, BPF_LDX | BPF_MEM | size_of(word.bytes), reg, scratch,
+			       word.offset, 0);
+		if (word.offset == 0 || (last && gathered == 0)) {
+			jump_if_other(e, reg, wanted, word.bytes, word_of(expr, word), no);
+			continue;
+		}
+		assembler_constant(&e->as, wanted, word_of(expr, word));
+		assembler_emit(&e->as, BPF_ALU64 | BPF_XOR | BPF_X, reg, wanted, 0, 0);
+		if (gathered > 0)
+			assembler_emit(&e->as, BPF_ALU64 | BPF_OR | BPF_X, differences, found, 0,
+				       0);
+		gathered++;
+		if (last || gathered == WORDS_A_JUMP) {
+			jump(e, BPF_JMP | BPF_JNE | BPF_K, differences, 0, 0, no);
+			gathered = 0;
+		}
+	}
+	release_register(e, differences);
+	release_register(e, found);
+	release_register(e, wanted);
+}
+
+static void store_words(Emitter *e, const Expr *expr, int scratch)
+{
+	int temporary = take_register(e, ANY_REGISTER);
+
+	for (Word word = {0}; next_word(expr->n_text, &word);) {
+		uint64_t bits = word_of(expr, word);
+
+		if (word.bytes < 8) {
+			assembler_emit(&e->as, BPF_ST | BPF_MEM | size_of(word.bytes), scratch, 0,
+				       word.offset, (int32_t)bits);
+			continue;
+		}
+		assembler_constant(&e->as, temporary, bits);
+		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, scratch, temporary, word.offset,
+			       0);
+	}
+	release_register(e, temporary);
+}
+
+/* The whole could not be read: falls through with the buffer ready for comparison, and the mark that
+ * equality is not enough, or faults. Where the whole lies on the first page, up to whose end this
+ * reads, it faults again. */
+static void read_first_page(Emitter *e, const Expr *expr)
+{
+	int scratch = borrow_base(e, BASE_EXTRA);
+
+	take_register(e, BPF_REG_2);
+	/* From the map, not from a register: the verifier follows the size of a read back to where
+	 * it came from, through all branches on the way. */
+	assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_2, scratch, SCRATCH_ADDRESS, 0);
+	assembler_emit(&e->as, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_2, 0, 0, PAGE - 1);
+	assembler_emit(&e->as, BPF_ALU64 | BPF_XOR | BPF_K, BPF_REG_2, 0, 0, PAGE - 1);
+	assembler_emit(&e->as, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, 1);
+	store_words(e, expr, scratch);
+	assembler_emit(&e->as, BPF_ST | BPF_MEM | BPF_DW, scratch, 0, SCRATCH_CUT_SHORT, 1);
+	take_register(e, BPF_REG_3);
+	assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, scratch, SCRATCH_ADDRESS, 0);
+	move(e, BPF_REG_1, scratch);
+	call_read(e);
+	release_register(e, BPF_REG_2);
+	release_register(e, BPF_REG_3);
+	release_base(e, BASE_EXTRA, scratch);
+	jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, e->fault);
+}
+
+void emit_text_branch(Emitter *e, const Expr *expr, int yes, int no, int next, unsigned int covered)
+{
+	/* One byte is readable or not. */
+	bool may_be_cut_short = expr->op == EXPR_STRING && expr->n_text > 1;
+	int scratch, whole;
+
+	emit_address(e, expr->operands[0], covered);
+	e->base_uses[BASE_EXTRA]++;
+	if (e->bases[BASE_EXTRA].reg >= 0)
+		move(e, BPF_REG_1, e->bases[BASE_EXTRA].reg);
+	else
+		assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10,
+			       slot_offset(e->bases[BASE_EXTRA].slot), 0);
+	if (may_be_cut_short) {
+		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_3,
+			       SCRATCH_ADDRESS, 0);
+		assembler_emit(&e->as, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_1, 0, SCRATCH_CUT_SHORT,
+			       0);
+	}
+	assembler_emit(&e->as, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, expr->n_text);
+	call_read(e);
+	release_register(e, BPF_REG_3);
+	if (may_be_cut_short) {
+		whole = new_label(e);
+		jump(e, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, whole);
+		read_first_page(e, expr);
+		bind(e, whole);
+	} else {
+		jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, e->fault);
+	}
+
+	scratch = borrow_base(e, BASE_EXTRA);
+	compare_words(e, expr, scratch, no);
+	if (may_be_cut_short) {
+		int cut_short = take_register(e, ANY_REGISTER);
+
+		assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, cut_short, scratch,
+			       SCRATCH_CUT_SHORT, 0);
+		jump(e, BPF_JMP | BPF_JNE | BPF_K, cut_short, 0, 0, e->fault);
+		release_register(e, cut_short);
+	}
+	release_base(e, BASE_EXTRA, scratch);
+	if (next != yes)
+		jump_always(e, yes);
+}
