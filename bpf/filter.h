@@ -32,15 +32,42 @@ struct filter_control {
 	 * otherwise make the verifier follow every combination of branches. */
 	__u64 zero;
 	__u64 evaluated;      /* evaluations begun, where the condition asks for their number */
-	__u64 accepted;	      /* times the condition was true, for skip and every */
-	__u64 reported;	      /* those that skip and every let through, for limit */
-	__u64 sequence;	      /* of the next hit */
-	__u64 previous;	      /* what the watched memory held at the last evaluation */
+	__u64 accepted;       /* times the condition was true, for skip and every */
+	__u64 reported;       /* those that skip and every let through, for limit */
+	__u64 sequence;       /* of the next hit */
+	__u64 previous;       /* what the watched memory held at the last evaluation */
 	__u64 previous_known; /* 0 until the first readable evaluation, unless the spec said it */
 };
 
+/*
+ * What one filter is built with: the program's read-only data, frozen before the program is loaded,
+ * so that the verifier knows every member and drops the code that this filter does not need.
+ */
+struct filter_config {
+	__u32 breakpoint;   /* number in its session */
+	__u32 cpus;         /* slots of the counters map */
+	__u64 address;      /* the breakpoint's */
+	__u32 value_length; /* bytes of `value` to read at address; 0: value is not needed */
+	__u32 needs;        /* CONDITION_NEEDS_* (condition/condition.h) */
+	__u32 fault_is_hit;
+	__u32 signal; /* to the thread that hit; 0: none */
+	__u64 skip;
+	__u64 every;
+	__u64 limit;     /* 0: none */
+	__u64 registers; /* captured: 1 << enum bpcond_register */
+	__u32 stack;     /* captured return addresses at the most */
+	__u32 pieces;    /* captured memory pieces */
+	__u32 piece_bytes[FILTER_MAX_PIECES];
+	__u32 record_bytes;     /* of a hit record, all of the above included; 0: no ring */
+	__u32 only_when_traced; /* lent: nothing is a hit while no debugger traces the thread */
+	__u32 borrower_uid;     /* lent: whose tasks alone are looked at */
+	__u32 borrower_userns;  /* lent: inode number of the user namespace they are in */
+	__u64 pidns_dev;        /* the daemon's pid namespace; both 0: the initial one */
+	__u64 pidns_ino;
+};
+
 /* What the filter computes for the generated condition, on its stack; only the members that
- * condition_needs() names are filled in, the others are 0. */
+ * condition_needs() names are filled in. */
 struct condition_inputs {
 	__u64 tid;
 	__u64 pid;

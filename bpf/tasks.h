@@ -10,14 +10,15 @@ enum {
 };
 
 enum task_fact {
-	TASK_DUMPABLE = 1 << 0,	    /* get_dumpable() is SUID_DUMP_USER; clear also without an mm */
-	TASK_HAS_MM = 1 << 1,	    /* clear: a kernel thread, or one that is exiting */
+	TASK_DUMPABLE = 1 << 0, /* get_dumpable() is SUID_DUMP_USER; clear also without an mm */
+	TASK_HAS_MM = 1 << 1,   /* clear: a kernel thread, or one that is exiting */
 	TASK_EXITING = 1 << 2,
 	TASK_NO_NEW_PRIVS = 1 << 3,
-	TASK_SECCOMP = 1 << 4,	    /* any seccomp mode */
+	TASK_SECCOMP = 1 << 4,         /* any seccomp mode */
 	TASK_STARTING_THREAD = 1 << 5, /* inside clone(2) or clone3(2), or was when last seen */
-	TASK_EVENTS_CUT = 1 << 6,   /* more than TASK_MAX_EVENTS events */
-	TASK_OVERRIDDEN = 1 << 7,   /* subjective credentials differ from the objective ones */
+	TASK_EVENTS_CUT = 1 << 6,      /* more than TASK_MAX_EVENTS events */
+	TASK_OVERRIDDEN = 1 << 7,      /* subjective credentials differ from the objective ones */
+	TASK_LAST = 1 << 8,            /* was the last of its process's threads when looked at */
 };
 
 enum task_event_fact {
@@ -27,24 +28,24 @@ enum task_event_fact {
 };
 
 struct task_event {
-	__u64 id; /* PERF_EVENT_IOC_ID; of an inherited event, its first ancestor's */
+	__u64 id;    /* PERF_EVENT_IOC_ID; of an inherited event, its first ancestor's */
 	__u32 facts; /* enum task_event_fact */
 	__u32 reserved;
 };
 
 struct task_facts {
-	__u32 tid, tgid;		    /* in the reader's pid namespace */
-	__u32 ruid, euid, suid, fsuid;	    /* in the initial user namespace */
+	__u32 tid, tgid;               /* in the reader's pid namespace */
+	__u32 ruid, euid, suid, fsuid; /* in the initial user namespace */
 	__u32 rgid, egid, sgid, fsgid;
-	__u32 userns;			    /* inode number of the user namespace */
-	__u32 facts;			    /* enum task_fact */
+	__u32 userns; /* inode number of the user namespace */
+	__u32 facts;  /* enum task_fact */
 	__u64 caps_permitted, caps_effective;
-	__u64 start_time;		    /* nanoseconds since boot, CLOCK_BOOTTIME */
-	__u64 exec_id;			    /* changes at each exec */
-	__u32 tracer;			    /* tgid of the ptracer, 0: none */
-	__u32 parent;			    /* tgid of the real parent */
+	__u64 start_time; /* nanoseconds since boot, CLOCK_BOOTTIME */
+	__u64 exec_id;    /* changes at each exec */
+	__u32 tracer;     /* tgid of the ptracer, 0: none */
+	__u32 parent;     /* tgid of the real parent */
+	__u32 pidns;      /* inode number of its own pid namespace */
 	__u32 n_events;
-	__u32 reserved;
 	struct task_event events[TASK_MAX_EVENTS]; /* only n_events are written */
 };
 

@@ -58,18 +58,19 @@ enum bpcond_hit_flag {
  *   - one __u64 for each bit of register_mask,
  *   - memory_count pieces: a struct bpcond_memory and its bytes, padded to 8,
  *   - stack_count __u64: the user's return addresses, innermost first; the first is the pc.
+ * Unused room may follow: for the addresses that were asked for and that there were not.
  */
 struct bpcond_hit {
-	__u32 size;	     /* bytes of the whole record, this header included */
-	__u16 version;	     /* BPCOND_LAYOUT_VERSION */
-	__u16 flags;	     /* enum bpcond_hit_flag */
+	__u32 size;          /* bytes of the whole record, this header included */
+	__u16 version;       /* BPCOND_LAYOUT_VERSION */
+	__u16 flags;         /* enum bpcond_hit_flag */
 	__u32 breakpoint;    /* the M of /org/bpcond1/session/N/breakpoint/M */
-	__u32 cpu;	     /* that ran the thread */
-	__u32 pid;	     /* of the process, in the daemon's pid namespace */
-	__u32 tid;	     /* of the thread, likewise */
-	__u64 sequence;	     /* of this breakpoint, from 0; dropped hits have theirs too */
-	__u64 time;	     /* CLOCK_MONOTONIC, nanoseconds */
-	__u64 address;	     /* the breakpoint's */
+	__u32 cpu;           /* that ran the thread */
+	__u32 pid;           /* of the process, in the daemon's pid namespace */
+	__u32 tid;           /* of the thread, likewise */
+	__u64 sequence;      /* of this breakpoint, from 0; dropped hits have theirs too */
+	__u64 time;          /* CLOCK_MONOTONIC, nanoseconds */
+	__u64 address;       /* the breakpoint's */
 	__u64 register_mask; /* 1 << enum bpcond_register */
 	__u16 memory_count;
 	__u16 stack_count;

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The filter: the program that the kernel runs at each trap of a breakpoint, around the condition.
+ * It tests the word by which the daemon can silence it, evaluates the condition, counts, and only
+ * then, at a hit, captures and writes a record into the session's ring. Returning 0 makes the
+ * kernel forget the trap; 1 lets the event's own signal, if its holder asked for one, go out.
+ *
+ * Everything in `config` is constant to the verifier, so a filter contains only the code that its
+ * spec asks for. `condition` and `addresses` below are stand-ins: the daemon replaces their bodies
+ * by the instructions generated for the spec (daemon/bpf_filter.c). They are the only functions
+ * that are not inlined, and so lie behind the program's own code.
+ *
+ * Perf programs do not nest on a CPU (the kernel skips the inner one, which shows as "lost"), and
+ * do not migrate: counters of a CPU have one writer and need no atomics. What counts over all
+ * threads does.
+ *
+ * Three programs include this body, and differ in
+ *
+ *   is_admitted       whether this task may be looked at at all
+ *   is_kept_back      whether nothing may be a hit at present
+ *   user_registers    where the user's registers are
+ *   from_kernel       whether the trap came from the kernel
+ *   thread_bases      fs_base and gs_base
+ *   read_counter      the client's own counter
+ *   trap_address      the address that a record names
+ */
+#ifndef FILTER_BODY_H
+#define FILTER_BODY_H
+
+#include "bpcond/hit.h"
+#include "bpf/filter.h"
+#include "condition/needs.h"
+
+#define PAGE_BYTES      4096
+#define TEMPLATE_CPUS   1024
+#define TEMPLATE_PARAMS 64
+
+/* Each of these is one map; a filter gets its own in the place of all but scratch. */
+const volatile struct filter_config config SEC(".rodata.config");
+struct filter_control control SEC(".data.control");
+struct bpcond_counters counters[TEMPLATE_CPUS] SEC(".data.counters");
+__u64 parameters[TEMPLATE_PARAMS] SEC(".data.parameters");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PAGE_BYTES);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, char[FILTER_SCRATCH_BYTES]);
+} scratch SEC(".maps");
+
+/* The asm statements keep the compiler from knowing anything about the stand-ins: all arguments
+ * are used, all memory may be read, and the result is unknown. The attribute keeps it from giving
+ * them another signature because it knows what they are called with. */
+#define STAND_IN static __attribute__((noinline, used))
+
+STAND_IN __u64 condition(struct pt_regs *regs, const struct condition_inputs *inputs,
+			 struct filter_control *state, const __u64 *params, void *extra)
+{
+	__u64 verdict;
+
+	asm volatile("%0 = 0"
+		     : "=r"(verdict)
+		     : "r"(regs), "r"(inputs), "r"(state), "r"(params), "r"(extra)
+		     : "memory");
+	return verdict;
+}
+
+STAND_IN __u64 addresses(struct pt_regs *regs, const struct condition_inputs *inputs,
+			 struct filter_control *state, const __u64 *params, __u64 *ret)
+{
+	__u64 faults;
+
+	asm volatile("%0 = 1"
+		     : "=r"(faults)
+		     : "r"(regs), "r"(inputs), "r"(state), "r"(params), "r"(ret)
+		     : "memory");
+	return faults;
+}
+
+static __always_inline void read_ids(__u64 *ret_pid, __u64 *ret_tid)
+{
+	if (config.pidns_ino) {
+		struct bpf_pidns_info ids = {};
+
+		bpf_get_ns_current_pid_tgid(config.pidns_dev, config.pidns_ino, &ids, sizeof(ids));
+		*ret_pid = ids.tgid;
+		*ret_tid = ids.pid;
+	} else {
+		__u64 ids = bpf_get_current_pid_tgid();
+
+		*ret_pid = ids >> 32;
+		*ret_tid = ids & 0xffffffff;
+	}
+}
+
+/* What the watched memory holds now, and what it held at the evaluation before. The exchange is
+ * atomic, so of two threads that evaluate at once each sees the other's value or the one before. */
+static __always_inline void read_value(struct condition_inputs *inputs)
+{
+	__u64 value = 0;
+
+	inputs->value = 0;
+	inputs->previous = 0;
+	if (bpf_probe_read_user(&value, config.value_length, (void *)config.address)) {
+		inputs->unreadable |= INPUT_VALUE_UNREADABLE;
+		return;
+	}
+	inputs->value = value;
+	if (!(config.needs & CONDITION_NEEDS_PREVIOUS))
+		return;
+
+	inputs->previous = __sync_lock_test_and_set(&control.previous, value);
+	if (!control.previous_known && !__sync_lock_test_and_set(&control.previous_known, 1))
+		inputs->previous = value;
+}
+
+static __always_inline void read_inputs(struct condition_inputs *inputs, __u32 cpu)
+{
+	inputs->unreadable = 0;
+	if (config.needs & CONDITION_NEEDS_IDS)
+		read_ids(&inputs->pid, &inputs->tid);
+	if (config.needs & CONDITION_NEEDS_CPU)
+		inputs->cpu = cpu;
+	if (config.needs & CONDITION_NEEDS_TIME)
+		inputs->time = bpf_ktime_get_ns();
+	if (config.needs & CONDITION_NEEDS_EVALUATED)
+		inputs->evaluated = __sync_fetch_and_add(&control.evaluated, 1) + 1;
+	if (config.needs & CONDITION_NEEDS_BASES)
+		thread_bases(&inputs->fs_base, &inputs->gs_base);
+	if (config.needs & CONDITION_NEEDS_COUNTER && read_counter(&inputs->counter))
+		inputs->unreadable |= INPUT_COUNTER_UNREADABLE;
+	if (config.value_length)
+		read_value(inputs);
+}
+
+/* Whether skip, every and limit let this one through: exact, since each true condition takes a
+ * number of its own, and each that passes skip and every another. */
+static __always_inline int let_through(void)
+{
+	if (config.skip || config.every > 1) {
+		__u64 nth = __sync_fetch_and_add(&control.accepted, 1);
+
+		if (nth < config.skip)
+			return 0;
+		if (config.every > 1 && (nth - config.skip) % config.every)
+			return 0;
+	}
+	if (config.limit) {
+		/* Asked first so that a breakpoint past its limit cannot wrap the number. */
+		if (*(volatile __u64 *)&control.reported >= config.limit)
+			return 0;
+		if (__sync_fetch_and_add(&control.reported, 1) >= config.limit)
+			return 0;
+	}
+	return 1;
+}
+
+#define CAPTURE(bit, expression)                          \
+	do {                                              \
+		if (config.registers & (1ULL << (bit))) { \
+			*data = (expression);             \
+			data++;                           \
+		}                                         \
+	} while (0)
+
+static __always_inline __u64 *capture_registers(__u64 *data, const struct pt_regs *regs)
+{
+	__u64 fs = 0, gs = 0;
+
+	CAPTURE(BPCOND_REG_RAX, regs->rax);
+	CAPTURE(BPCOND_REG_RBX, regs->rbx);
+	CAPTURE(BPCOND_REG_RCX, regs->rcx);
+	CAPTURE(BPCOND_REG_RDX, regs->rdx);
+	CAPTURE(BPCOND_REG_RSI, regs->rsi);
+	CAPTURE(BPCOND_REG_RDI, regs->rdi);
+	CAPTURE(BPCOND_REG_RBP, regs->rbp);
+	CAPTURE(BPCOND_REG_RSP, regs->rsp);
+	CAPTURE(BPCOND_REG_R8, regs->r8);
+	CAPTURE(BPCOND_REG_R9, regs->r9);
+	CAPTURE(BPCOND_REG_R10, regs->r10);
+	CAPTURE(BPCOND_REG_R11, regs->r11);
+	CAPTURE(BPCOND_REG_R12, regs->r12);
+	CAPTURE(BPCOND_REG_R13, regs->r13);
+	CAPTURE(BPCOND_REG_R14, regs->r14);
+	CAPTURE(BPCOND_REG_R15, regs->r15);
+	CAPTURE(BPCOND_REG_RIP, regs->rip);
+	CAPTURE(BPCOND_REG_EFLAGS, regs->eflags);
+	/* With FRED the words above the selectors hold what the event delivery left there. */
+	CAPTURE(BPCOND_REG_CS, regs->cs & 0xffff);
+	CAPTURE(BPCOND_REG_SS, regs->ss & 0xffff);
+	CAPTURE(BPCOND_REG_ORIG_RAX, regs->orig_rax);
+	if (config.registers & (1ULL << BPCOND_REG_FS_BASE | 1ULL << BPCOND_REG_GS_BASE))
+		thread_bases(&fs, &gs);
+	CAPTURE(BPCOND_REG_FS_BASE, fs);
+	CAPTURE(BPCOND_REG_GS_BASE, gs);
+	return data;
+}
+
+#undef CAPTURE
+
+/* One piece of user memory. Where all of it cannot be read, what lies before the first page end
+ * can perhaps: a piece is at most a page long and so meets one page end. */
+static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, int faulted, __u32 bytes)
+{
+	struct bpcond_memory *piece = (void *)data;
+	char *content = (char *)(piece + 1);
+	/* An address that could not be computed is read like one that no user can have. */
+	__u64 from = faulted ? ~0ULL : at;
+	__u64 head = PAGE_BYTES - (from & (PAGE_BYTES - 1));
+
+	piece->at = at;
+	piece->length = bytes;
+	piece->read = 0;
+	/* The ring holds older records, and the padding must not show them; what a failed read
+	 * does not fill the kernel clears. */
+	if (bytes % 8)
+		*(__u64 *)(content + bytes / 8 * 8) = 0;
+	if (!bpf_probe_read_user(content, bytes, (void *)from))
+		piece->read = bytes;
+	else if (head < bytes && !bpf_probe_read_user(content, head, (void *)from))
+		piece->read = head;
+	return (__u64 *)(content + (bytes + 7) / 8 * 8);
+}
+
+static __always_inline __u64 *capture_memory(__u64 *data, struct pt_regs *regs,
+					     const struct condition_inputs *inputs)
+{
+	__u64 at[FILTER_MAX_PIECES] = {};
+	__u64 faults = addresses(regs, inputs, &control, parameters, at);
+
+#pragma unroll
+	for (__u32 i = 0; i < FILTER_MAX_PIECES; i++) {
+		if (i < config.pieces)
+			data = capture_piece(data, at[i], faults >> i & 1, config.piece_bytes[i]);
+	}
+	return data;
+}
+
+/* Writes the record, or counts it as dropped when the ring is full. */
+static __always_inline void record_hit(struct bpf_perf_event_data *ctx, struct pt_regs *regs,
+				       const struct condition_inputs *inputs,
+				       struct bpcond_counters *count, __u32 cpu, __u32 flags)
+{
+	__u64 sequence = __sync_fetch_and_add(&control.sequence, 1);
+	struct bpcond_hit *hit;
+	__u64 pid, tid, *data;
+
+	hit = bpf_ringbuf_reserve(&ring, config.record_bytes, 0);
+	if (!hit) {
+		count->dropped++;
+		return;
+	}
+	read_ids(&pid, &tid);
+	hit->size = config.record_bytes;
+	hit->version = BPCOND_LAYOUT_VERSION;
+	hit->flags = flags;
+	hit->breakpoint = config.breakpoint;
+	hit->cpu = cpu;
+	hit->pid = pid;
+	hit->tid = tid;
+	hit->sequence = sequence;
+	hit->time = bpf_ktime_get_ns();
+	hit->address = trap_address(ctx);
+	hit->register_mask = config.registers;
+	hit->memory_count = config.pieces;
+	hit->stack_count = 0;
+	hit->reserved = 0;
+
+	data = capture_registers((__u64 *)(hit + 1), regs);
+	if (config.pieces)
+		data = capture_memory(data, regs, inputs);
+	if (config.stack) {
+		long bytes = bpf_get_stack(ctx, data, config.stack * 8, BPF_F_USER_STACK);
+
+		if (bytes > 0)
+			hit->stack_count = bytes / 8;
+	}
+	bpf_ringbuf_submit(hit, 0);
+}
+
+static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
+{
+	__u64 state = *(volatile __u64 *)&control.state;
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct condition_inputs inputs;
+	struct bpcond_counters *count;
+	struct pt_regs *regs;
+	void *extra = &control;
+	__u64 verdict;
+	__u32 flags = 0;
+
+	/* Before anything else: not even the counters may tell a silenced client something. */
+	if (state == FILTER_REVOKED || cpu >= config.cpus || !is_admitted())
+		return 0;
+
+	count = &counters[cpu];
+	count->evaluated++;
+
+	regs = user_registers(ctx);
+	read_inputs(&inputs, cpu);
+	if (config.needs & CONDITION_NEEDS_SCRATCH) {
+		__u32 zero = 0;
+
+		extra = bpf_map_lookup_elem(&scratch, &zero);
+		if (!extra)
+			return 0;
+	}
+	verdict = condition(regs, &inputs, &control, parameters, extra);
+
+	if (verdict == CONDITION_FAULT) {
+		count->faults++;
+		flags |= BPCOND_HIT_FAULT;
+		verdict = config.fault_is_hit;
+	}
+	if (!verdict) {
+		count->rejected++;
+		return 0;
+	}
+	if (state != FILTER_ENABLED || is_kept_back() || !let_through()) {
+		count->withheld++;
+		return 0;
+	}
+
+	count->hits++;
+	if (from_kernel(ctx))
+		flags |= BPCOND_HIT_FROM_KERNEL;
+	/* Before the record is written, so that the record can say that it was not sent. */
+	if (config.signal && bpf_send_signal_thread(config.signal)) {
+		count->unsignalled++;
+		flags |= BPCOND_HIT_UNSIGNALLED;
+	}
+	if (config.record_bytes)
+		record_hit(ctx, regs, &inputs, count, cpu, flags);
+	return 1;
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The filter that is lent: its borrower attaches it to events of his own, of any kind that the
+ * kernel lets him open, CPU-wide and kernel-mode ones included. The kernel checks what he may open;
+ * but this program reads with the daemon's rights in whatever task the event fires in, so it looks
+ * at nobody's but the borrower's: a task whose ids are all his, in the same user namespace, and
+ * dumpable, which a set-user-ID program is not. Of any other not even a count is kept.
+ *
+ * It sees the user's registers only, wherever the event fires, and sends no signals: the borrower's
+ * own event can.
+ */
+#include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/filter.h"
+#include "bpf/filter_thread.h"
+
+/* One past the last user address with four levels of page tables. */
+#define USER_END 0x7ffffffff000ULL
+
+extern const volatile struct filter_config config;
+
+/* Where the borrower puts the event that `counter` reads, at index 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+	__uint(max_entries, 1);
+} counter_event SEC(".maps");
+
+static __always_inline int is_admitted(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct cred *cred = task->real_cred;
+	struct mm_struct *mm = task->mm;
+	__u32 uid = config.borrower_uid;
+
+	if (task->flags & PF_KTHREAD || !mm || !is_dumpable(mm))
+		return 0;
+	if (cred->uid.val != uid || cred->euid.val != uid || cred->suid.val != uid)
+		return 0;
+	return cred->user_ns->ns.inum == config.borrower_userns;
+}
+
+static __always_inline int is_kept_back(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return config.only_when_traced && !task->ptrace;
+}
+
+/* Fails off the thread (or CPU) that the borrower's event counts. */
+static __always_inline int read_counter(__u64 *ret)
+{
+	struct bpf_perf_event_value value = {};
+
+	*ret = 0;
+	if (bpf_perf_event_read_value(&counter_event, 0, &value, sizeof(value)))
+		return -1;
+	*ret = value.counter;
+	return 0;
+}
+
+/* The event's, which the borrower may have moved; an address of the kernel's is not told. */
+static __always_inline __u64 trap_address(struct bpf_perf_event_data *ctx)
+{
+	__u64 address = ctx->addr;
+
+	return address < USER_END ? address : 0;
+}
+
+#include "bpf/filter_body.h"
+
+SEC("perf_event")
+int filter_lent(struct bpf_perf_event_data *ctx)
+{
+	return filter_trap(ctx);
+}
+
+char LICENSE[] SEC("license") = "GPL";

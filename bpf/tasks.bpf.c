@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Reads what the kernel knows of each thread of one process: the credentials that ptrace would look
+ * at, and the breakpoint events that the thread carries. It runs when the daemon reads the iterator
+ * and writes one struct task_facts a thread, its events cut to those there are.
+ *
+ * The thread may change while it is looked at. Every pointer is read by helpers that fail rather
+ * than fault, and the walk over the events is bounded, so a list that changes underneath can make
+ * the answer stale but nothing worse; whoever acts on an answer acts first and reads again after.
+ */
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/task_types.h"
+#include "bpf/tasks.h"
+
+#define PFA_NO_NEW_PRIVS     0
+#define PERF_TYPE_BREAKPOINT 5
+#define CLONE_THREAD         0x10000
+#define TASK_STOPPED_TRACED  0xc /* __TASK_STOPPED | __TASK_TRACED */
+#define TASK_WAKEKILL        0x100
+#define MAX_LIST             512 /* events of all kinds walked over in one context */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+/* The reader's pid namespace: how deep it is, and its inode number. */
+const volatile __u32 pidns_level = 0;
+const volatile __u32 pidns_ino = 0;
+
+/* One reader at a time: the daemon has one thread. */
+struct task_facts record;
+
+/* A task's id in the reader's pid namespace; 0 where it has none there. */
+static __always_inline __u32 id_of(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid = {};
+	__u32 at;
+
+	if (!pid || BPF_CORE_READ(pid, level) < pidns_level)
+		return 0;
+	at = pidns_level * bpf_core_type_size(struct upid);
+	if (bpf_probe_read_kernel(&upid, sizeof(upid), (char *)&pid->numbers[0] + at))
+		return 0;
+	if (BPF_CORE_READ(upid.ns, ns.inum) != pidns_ino)
+		return 0;
+	return upid.nr;
+}
+
+/* The namespace in which the task itself counts: the innermost one that it has an id in. */
+static __always_inline __u32 pidns_of(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid = {};
+	__u32 at;
+
+	if (!pid)
+		return 0;
+	at = BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
+	if (bpf_probe_read_kernel(&upid, sizeof(upid), (char *)&pid->numbers[0] + at))
+		return 0;
+	return BPF_CORE_READ(upid.ns, ns.inum);
+}
+
+/*
+ * A thread inside clone(2) may be past the point at which its events are inherited by a child that
+ * nobody can see yet. The saved registers tell the system call; of a thread that runs in user mode
+ * they are those of its last entry into the kernel, so this may stay true for a while (until the
+ * next interrupt) but is never false too early. Where clone3(2) keeps its flags cannot be read here:
+ * each counts as starting a thread. One that is stopped, or asleep but may be killed as it is when
+ * it waits for a vfork(2) child, has its child behind it.
+ */
+static __always_inline int is_starting_thread(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u64 call = BPF_PROBE_READ(regs, orig_rax);
+
+	if (task->__state & (TASK_STOPPED_TRACED | TASK_WAKEKILL))
+		return 0;
+
+	if (call == 56) /* clone */
+		return (BPF_PROBE_READ(regs, rdi) & CLONE_THREAD) != 0;
+	return call == 435; /* clone3 */
+}
+
+static __always_inline struct perf_event_context *events_of(struct task_struct *task)
+{
+	struct task_struct___two_contexts *old = (void *)task;
+
+	if (bpf_core_field_size(task->perf_event_ctxp) == sizeof(void *))
+		return BPF_CORE_READ(task, perf_event_ctxp);
+	return BPF_CORE_READ(old, perf_event_ctxp[1]);
+}
+
+struct walk {
+	struct list_head *head;
+	struct list_head *at;
+};
+
+/* One event of the list; returns 1 to end the walk. */
+static long read_event(__u32 index, struct walk *walk)
+{
+	struct perf_event *event, *origin;
+	struct task_event *found;
+	__u32 n = record.n_events;
+
+	if (!walk->at || walk->at == walk->head)
+		return 1;
+	event = (void *)walk->at - bpf_core_field_offset(struct perf_event, event_entry);
+	walk->at = BPF_CORE_READ(event, event_entry.next);
+	if (BPF_CORE_READ(event, attr.type) != PERF_TYPE_BREAKPOINT)
+		return 0;
+	if (n >= TASK_MAX_EVENTS) {
+		record.facts |= TASK_EVENTS_CUT;
+		return 1;
+	}
+
+	found = &record.events[n];
+	origin = BPF_CORE_READ(event, parent);
+	found->facts = origin ? TASK_EVENT_INHERITED : 0;
+	found->reserved = 0;
+	if (!origin)
+		origin = event;
+	found->id = BPF_CORE_READ(origin, id);
+	if (BPF_CORE_READ(event, prog))
+		found->facts |= TASK_EVENT_HAS_PROGRAM;
+	if ((int)BPF_CORE_READ(event, state) >= PERF_EVENT_STATE_INACTIVE)
+		found->facts |= TASK_EVENT_ENABLED;
+	record.n_events = n + 1;
+	return 0;
+}
+
+static __always_inline void read_events(struct task_struct *task)
+{
+	struct perf_event_context *context = events_of(task);
+	struct walk walk;
+
+	record.n_events = 0;
+	if (!context)
+		return;
+	walk.head = &context->event_list;
+	walk.at = BPF_CORE_READ(context, event_list.next);
+	bpf_loop(MAX_LIST, read_event, &walk, 0);
+	if (walk.at != walk.head)
+		record.facts |= TASK_EVENTS_CUT;
+}
+
+static __always_inline void read_credentials(const struct cred *cred)
+{
+	record.ruid = cred->uid.val;
+	record.euid = cred->euid.val;
+	record.suid = cred->suid.val;
+	record.fsuid = cred->fsuid.val;
+	record.rgid = cred->gid.val;
+	record.egid = cred->egid.val;
+	record.sgid = cred->sgid.val;
+	record.fsgid = cred->fsgid.val;
+	record.caps_permitted = 0;
+	record.caps_effective = 0;
+	bpf_core_read(&record.caps_permitted, 8, &cred->cap_permitted);
+	bpf_core_read(&record.caps_effective, 8, &cred->cap_effective);
+	record.userns = BPF_CORE_READ(cred, user_ns, ns.inum);
+}
+
+SEC("iter/task")
+int read_task(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct mm_struct *mm;
+
+	if (!task)
+		return 0;
+
+	record.facts = 0;
+	record.tid = id_of(task);
+	record.tgid = id_of(task->group_leader);
+	record.pidns = pidns_of(task);
+	record.start_time = task->start_boottime;
+	record.exec_id = task->self_exec_id;
+	record.parent = id_of(BPF_CORE_READ(task, real_parent, group_leader));
+	record.tracer = task->ptrace ? id_of(BPF_CORE_READ(task, parent, group_leader)) : 0;
+
+	if (task->flags & PF_EXITING || task->exit_state)
+		record.facts |= TASK_EXITING;
+	if (task->atomic_flags & (1UL << PFA_NO_NEW_PRIVS))
+		record.facts |= TASK_NO_NEW_PRIVS;
+	if (bpf_core_field_exists(task->seccomp.mode) && task->seccomp.mode)
+		record.facts |= TASK_SECCOMP;
+	if (task->cred != task->real_cred)
+		record.facts |= TASK_OVERRIDDEN;
+	mm = task->mm;
+	if (mm) {
+		record.facts |= TASK_HAS_MM;
+		if (is_dumpable(mm))
+			record.facts |= TASK_DUMPABLE;
+	}
+	if (task->thread_node.next == &task->signal->thread_head)
+		record.facts |= TASK_LAST;
+	if (is_starting_thread(task))
+		record.facts |= TASK_STARTING_THREAD;
+
+	read_credentials(task->real_cred);
+	read_events(task);
+
+	bpf_seq_write(ctx->meta->seq, &record, __builtin_offsetof(struct task_facts, events));
+	if (record.n_events && record.n_events <= TASK_MAX_EVENTS)
+		bpf_seq_write(ctx->meta->seq, record.events,
+			      record.n_events * sizeof(struct task_event));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
