@@ -15,13 +15,13 @@
 #include "daemon/task_facts.h"
 
 typedef struct AuthorityQuestion {
-	uid_t connection_uid;	      /* what the bus says of the caller's connection */
-	const TaskFactsList *caller;  /* every thread of the caller */
-	const TaskFactsList *target;  /* every thread of the target */
+	uid_t connection_uid;        /* what the bus says of the caller's connection */
+	const TaskFactsList *caller; /* every thread of the caller */
+	const TaskFactsList *target; /* every thread of the target */
 	uint32_t daemon_userns;
-	int yama_scope;		      /* kernel.yama.ptrace_scope; 0 where there is no Yama */
-	bool caller_is_ancestor;      /* of the target, by real parents */
-	const char *caller_label;     /* MAC label; NULL or "" where there is none */
+	int yama_scope;           /* kernel.yama.ptrace_scope; 0 where there is no Yama */
+	bool caller_is_ancestor;  /* of the target, by real parents */
+	const char *caller_label; /* MAC label; NULL or "" where there is none */
 	const char *target_label;
 } AuthorityQuestion;
 

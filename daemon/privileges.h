@@ -11,7 +11,8 @@
  * them), with no_new_privs, and as an unprivileged user without supplementary groups.
  *
  * Started as root it becomes `user` first. Started as another user it stays that user and only
- * gives up what is too much.
+ * gives up what is too much; supplementary groups it then keeps if it has no right to drop them,
+ * except root's, which is an error. The process must have one thread only.
  *
  * Return: 0; -EPERM when a capability is missing, -ESRCH when `user` is no user or is root, another
  * negative errno; *ret_message (a constant or static text) says what to do.

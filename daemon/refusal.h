@@ -7,6 +7,8 @@
 #ifndef REFUSAL_H
 #define REFUSAL_H
 
+#include <stddef.h>
+
 typedef enum RefusalKind {
 	REFUSED_NOT = 0,
 	REFUSED_INVALID_SPEC,
@@ -23,11 +25,19 @@ typedef enum RefusalKind {
 typedef struct Refusal {
 	RefusalKind kind;
 	char text[768];
+	/* Of a mistake in JSON, where it is (text says it too); otherwise path is "". */
+	char path[256];
+	size_t offset;
+	char sentence[512];
 } Refusal;
 
 /* Fills in *refusal, cutting the text where it does not fit. Return: kind, for `return refuse(…)`. */
 int refuse(Refusal *refusal, RefusalKind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same for a mistake in JSON: the text becomes "PATH (byte OFFSET): SENTENCE". */
+int refuse_at(Refusal *refusal, RefusalKind kind, const char *path, size_t offset,
+	      const char *sentence);
 
 /* The D-Bus error name of a kind, a constant. */
 const char *refusal_error_name(RefusalKind kind);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bpcondd: conditional breakpoints, filtered in the kernel, for users without privilege.
+ *
+ * Everything happens in one thread: an event loop in which each call is a short piece of work. The
+ * path of a call is bus_*.c (who asks, what for) -> session.c (what for: sessions, breakpoints, the
+ * order that trust demands) -> access.c and authority.c (may they) and bpf_*.c (the kernel).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include <bpf/libbpf.h>
+
+#include "daemon/bus.h"
+#include "daemon/log.h"
+#include "daemon/privileges.h"
+#include "daemon/session.h"
+
+/* What one user may have at a time, in the order of QuotaResource. */
+static const uint64_t default_limits[QUOTA_RESOURCES] = {
+	[QUOTA_SESSIONS] = 64,
+	[QUOTA_BREAKPOINTS] = 256,
+	[QUOTA_EVENTS] = 8192,
+	[QUOTA_RING_BYTES] = 64 * 1024 * 1024,
+};
+
+typedef struct Options {
+	const char *address; /* NULL: the system bus */
+	const char *user;    /* to become when started as root */
+} Options;
+
+static void print_help(FILE *to)
+{
+	fputs("Usage: bpcondd [OPTION]...\n"
+	      "Sets conditional breakpoints for users without privilege; see bpcondd(8).\n"
+	      "\n"
+	      "  --bus ADDRESS  serve on this bus, not on the system bus\n"
+	      "  --user NAME    user to become when started as root (bpcondd)\n"
+	      "  --help         show this help\n"
+	      "  --version      show the version\n",
+	      to);
+}
+
+/* Return: 0 to go on, 1 to end well, 2 after a usage error. */
+static int parse_options(int argc, char *argv[], Options *ret)
+{
+	static const struct option known[] = {
+		{"bus", required_argument, NULL, 'b'},
+		{"user", required_argument, NULL, 'u'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{},
+	};
+	Options options = {.user = "bpcondd"};
+
+	for (;;) {
+		int option = getopt_long(argc, argv, "", known, NULL);
+
+		if (option < 0)
+			break;
+		switch (option) {
+		case 'b':
+			options.address = optarg;
+			break;
+		case 'u':
+			options.user = optarg;
+			break;
+		case 'h':
+			print_help(stdout);
+			return 1;
+		case 'v':
+			puts("bpcondd " BPCOND_VERSION);
+			return 1;
+		default:
+			print_help(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		print_help(stderr);
+		return 2;
+	}
+	*ret = options;
+	return 0;
+}
+
+/* libbpf explains a refused program at length: worth a line in the log only when it is ours. */
+static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char text[512];
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(text, sizeof(text), format, arguments);
+	text[strcspn(text, "\n")] = '\0';
+	log_warning("%s", text);
+	return 0;
+}
+
+/* Each thread of each breakpoint is a descriptor: as many as the system allows us. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int block_signals(sd_event *event)
+{
+	sigset_t ending;
+	int r;
+
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGTERM);
+	sigaddset(&ending, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &ending, NULL) < 0)
+		return -errno;
+	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+	if (r < 0)
+		return r;
+	return sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+}
+
+static int serve(sd_event *event, const Options *options)
+{
+	Broker *broker = NULL;
+	Bus *bus = NULL;
+	BrokerHooks hooks;
+	int r;
+
+	r = block_signals(event);
+	if (r < 0)
+		return r;
+	r = bus_new(options->address, &bus);
+	if (r < 0) {
+		log_error("cannot connect to the %s%s: %s",
+			  options->address ? "bus " : "system bus",
+			  options->address ? options->address : "", strerror(-r));
+		return r;
+	}
+	hooks = bus_hooks(bus);
+	r = broker_new(event, default_limits, &hooks, &broker);
+	if (r < 0) {
+		log_error("cannot load the BPF programs: %s%s", strerror(-r),
+			  r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
+		goto finish;
+	}
+	r = bus_serve(bus, broker, event);
+	if (r < 0) {
+		log_error("cannot take the name " BUS_NAME " on the bus: %s", strerror(-r));
+		goto finish;
+	}
+
+	sd_notify(0, "READY=1");
+	r = sd_event_loop(event);
+	sd_notify(0, "STOPPING=1");
+finish:
+	broker_free(broker);
+	bus_free(bus);
+	return r;
+}
+
+int main(int argc, char *argv[])
+{
+	sd_event *event = NULL;
+	const char *message;
+	Options options;
+	int r;
+
+	r = parse_options(argc, argv, &options);
+	if (r > 0)
+		return r == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+
+	r = privileges_reduce(options.user, &message);
+	if (r < 0) {
+		log_error("%s", message);
+		return EXIT_FAILURE;
+	}
+	libbpf_set_print(on_libbpf_message);
+	raise_descriptor_limit();
+
+	r = sd_event_default(&event);
+	if (r >= 0)
+		r = serve(event, &options);
+	sd_event_unref(event);
+	if (r < 0) {
+		log_error("ended: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}

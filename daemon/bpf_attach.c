@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The only user of perf_event_open.
+ *
+ * Each thread must end up with exactly one event of the breakpoint: with two it would evaluate each
+ * trap twice, with none its traps would be missed. A thread started by one that has an event
+ * inherits it; one started before does not, and the kernel shows a new thread only some time after
+ * it has decided about inheritance. So event_set_open works in rounds. Each round reads from the
+ * kernel which thread carries which event (bpf_tasks.c) and
+ *
+ *   - opens an event on each thread that carries none;
+ *   - closes events whose thread turned out to be another process's (a recycled id) or has ended
+ *     without heirs;
+ *   - closes events that were inherited in the moment between their opening and the attaching of
+ *     the filter, heirs included, to begin with that thread anew;
+ *
+ * until a round finds nothing to do and no thread that was inside clone(2) when its event was
+ * opened: such a thread may be starting one that did not inherit and cannot be seen yet.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+
+#include "daemon/bpf_attach.h"
+#include "daemon/util.h"
+
+/* How long to wait for threads to leave clone(2). One that takes longer is not starting a thread:
+ * clone3(2) does not show its flags, and a vfork(2) sleeps in it until its child calls exec. */
+#define SETTLE_USEC       100000
+#define SETTLE_PAUSE_NSEC 50000
+/* After so long without a round that found nothing to do, the target is refused. */
+#define GIVE_UP_USEC 1000000
+
+static int event_open(const struct perf_event_attr *attr, pid_t tid)
+{
+	int fd = syscall(SYS_perf_event_open, attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static struct perf_event_attr breakpoint_attr(const Spec *spec)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.size = sizeof(attr),
+		.bp_addr = spec->address,
+		.sample_period = 1,
+		.disabled = 1,
+		.exclude_kernel = !spec->kernel_accesses,
+		.exclude_hv = 1,
+		.remove_on_exec = 1,
+		.inherit = !spec->threads,
+		.inherit_thread = !spec->threads,
+	};
+
+	switch (spec->access) {
+	case SPEC_EXECUTE:
+		attr.bp_type = HW_BREAKPOINT_X;
+		attr.bp_len = sizeof(long);
+		break;
+	case SPEC_WRITE:
+		attr.bp_type = HW_BREAKPOINT_W;
+		attr.bp_len = spec->length;
+		break;
+	case SPEC_READ_WRITE:
+		attr.bp_type = HW_BREAKPOINT_RW;
+		attr.bp_len = spec->length;
+		break;
+	}
+	return attr;
+}
+
+int refuse_perf(Refusal *refusal, int error)
+{
+	_cleanup_free_ char *paranoid = NULL;
+
+	if (read_small_file("/proc/sys/kernel/perf_event_paranoid", &paranoid) == 0 &&
+	    atoi(paranoid) > 2)
+		return refuse(
+			refusal, REFUSED_NOT_SUPPORTED,
+			"The kernel refuses perf events to bpcondd because "
+			"kernel.perf_event_paranoid is %d; an administrator can allow them with: "
+			"sysctl kernel.perf_event_paranoid=2",
+			atoi(paranoid));
+	return refuse(refusal, REFUSED_NOT_SUPPORTED,
+		      "The kernel refused a hardware breakpoint on this process (%s); a security "
+		      "module or the service's system call filter may forbid perf_event_open.",
+		      strerror(-error));
+}
+
+/* Opens an event on one thread and attaches the filter. */
+static int thread_event_open(const struct perf_event_attr *attr, pid_t tid, const Filter *filter,
+			     ThreadEvent *ret)
+{
+	_cleanup_close_ int fd = -EBADF;
+	uint64_t id;
+
+	fd = event_open(attr, tid);
+	if (fd < 0)
+		return fd;
+	/* An ioctl and not a link: when a link is closed the event lives on without its filter. */
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, filter->program_fd) < 0)
+		return -errno;
+	if (ioctl(fd, PERF_EVENT_IOC_ID, &id) < 0)
+		return -errno;
+	*ret = (ThreadEvent){.tid = tid, .event_fd = take_fd(&fd), .id = id};
+	return 0;
+}
+
+static void event_set_remove(EventSet *set, size_t index)
+{
+	close_fd(set->events[index].event_fd);
+	quota_give_back(set->quota, set->uid, QUOTA_EVENTS, 1);
+	set->events[index] = set->events[set->n_events - 1];
+	set->n_events--;
+}
+
+static int event_set_add(EventSet *set, const struct perf_event_attr *attr, pid_t tid,
+			 const Filter *filter, Refusal *refusal)
+{
+	ThreadEvent event, *grown;
+	int r;
+
+	grown = reallocarray(set->events, set->n_events + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	set->events = grown;
+
+	r = quota_take(set->quota, set->uid, QUOTA_EVENTS, 1, refusal);
+	if (r != 0)
+		return r;
+	r = thread_event_open(attr, tid, filter, &event);
+	if (r < 0) {
+		quota_give_back(set->quota, set->uid, QUOTA_EVENTS, 1);
+		if (r == -ENOSPC)
+			return refuse(
+				refusal, REFUSED_NO_FREE_SLOT,
+				"Thread %d has no free hardware breakpoint slot: remove another "
+				"breakpoint or watchpoint from it (a debugger's count too).",
+				tid);
+		if (r == -EACCES || r == -EPERM)
+			return refuse_perf(refusal, r);
+		return r;
+	}
+	set->events[set->n_events++] = event;
+	return 0;
+}
+
+static ThreadEvent *event_set_find(const EventSet *set, uint64_t id)
+{
+	for (size_t i = 0; i < set->n_events; i++)
+		if (set->events[i].id == id)
+			return &set->events[i];
+	return NULL;
+}
+
+bool event_set_covers(const EventSet *set, const struct task_facts *task)
+{
+	for (size_t i = 0; i < task->n_events; i++)
+		if (event_set_find(set, task->events[i].id))
+			return true;
+	return false;
+}
+
+size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < tasks->n_tasks; i++)
+		if (event_set_covers(set, &tasks->tasks[i]))
+			n++;
+	return n;
+}
+
+/* Whether every event of the set that a thread carries is on, or off. */
+static bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on)
+{
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		const struct task_facts *task = &tasks->tasks[i];
+
+		for (size_t e = 0; e < task->n_events; e++)
+			if (event_set_find(set, task->events[e].id) &&
+			    !!(task->events[e].facts & TASK_EVENT_ENABLED) != on)
+				return false;
+	}
+	return true;
+}
+
+static const struct task_facts *find_task(const TaskFactsList *tasks, pid_t tid)
+{
+	for (size_t i = 0; i < tasks->n_tasks; i++)
+		if (tasks->tasks[i].tid == (uint32_t)tid)
+			return &tasks->tasks[i];
+	return NULL;
+}
+
+/* Whether any thread carries this event, and whether one carries it without its filter. */
+static bool is_carried(const TaskFactsList *tasks, uint64_t id, bool *ret_unfiltered)
+{
+	bool carried = false;
+
+	*ret_unfiltered = false;
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		const struct task_facts *task = &tasks->tasks[i];
+
+		for (size_t e = 0; e < task->n_events; e++) {
+			if (task->events[e].id != id)
+				continue;
+			carried = true;
+			if (!(task->events[e].facts & TASK_EVENT_HAS_PROGRAM))
+				*ret_unfiltered = true;
+		}
+	}
+	return carried;
+}
+
+/* Closes what must not stay. Return: whether anything was closed. */
+static bool prune(EventSet *set, const TaskFactsList *tasks)
+{
+	bool pruned = false;
+
+	for (size_t i = 0; i < set->n_events;) {
+		bool unfiltered;
+
+		if (is_carried(tasks, set->events[i].id, &unfiltered) && !unfiltered) {
+			i++;
+			continue;
+		}
+		event_set_remove(set, i);
+		pruned = true;
+	}
+	return pruned;
+}
+
+/* The threads whose clone(2) has to be waited for. */
+typedef struct Unsettled {
+	pid_t *tids;
+	size_t n_tids;
+} Unsettled;
+
+static void unsettled_clear(Unsettled *unsettled)
+{
+	free(unsettled->tids);
+}
+
+static int unsettled_add(Unsettled *unsettled, pid_t tid)
+{
+	pid_t *grown = reallocarray(unsettled->tids, unsettled->n_tids + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	unsettled->tids = grown;
+	unsettled->tids[unsettled->n_tids++] = tid;
+	return 0;
+}
+
+/* Drops the threads that are outside clone(2) now, or gone. */
+static void unsettled_update(Unsettled *unsettled, const TaskFactsList *tasks)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < unsettled->n_tids; i++) {
+		const struct task_facts *task = find_task(tasks, unsettled->tids[i]);
+
+		if (task && task->facts & TASK_STARTING_THREAD && !(task->facts & TASK_EXITING))
+			unsettled->tids[kept++] = unsettled->tids[i];
+	}
+	unsettled->n_tids = kept;
+}
+
+static bool is_wanted(const Spec *spec, const struct task_facts *task)
+{
+	pid_t tid = task->tid;
+
+	if (task->facts & TASK_EXITING)
+		return false;
+	if (!spec->threads)
+		return true;
+	for (size_t i = 0; i < spec->n_threads; i++)
+		if (spec->threads[i] == tid)
+			return true;
+	return false;
+}
+
+static int check_named_threads(const Spec *spec, const TaskFactsList *tasks, pid_t pid,
+			       Refusal *refusal)
+{
+	for (size_t i = 0; i < spec->n_threads; i++) {
+		const struct task_facts *task = find_task(tasks, spec->threads[i]);
+
+		if (!task || task->facts & TASK_EXITING)
+			return refuse(refusal, REFUSED_NO_SUCH_TARGET,
+				      "Process %d has no thread %d (any more): name threads of the "
+				      "session's target, or \"all\".",
+				      pid, spec->threads[i]);
+	}
+	return 0;
+}
+
+/* One round. Return: 0, and *ret_done whether it found nothing to do; else as event_set_open. */
+static int attach_round(TaskReader *reader, const Process *target, const Spec *spec,
+			const Filter *filter, const struct perf_event_attr *attr, EventSet *set,
+			Unsettled *unsettled, bool *ret_done, Refusal *refusal)
+{
+	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	bool done;
+	int r;
+
+	r = process_look(target, reader, &tasks, refusal);
+	if (r != 0)
+		return r;
+	if (set->n_events == 0) {
+		r = check_named_threads(spec, &tasks, target->pid, refusal);
+		if (r != 0)
+			return r;
+	}
+
+	done = !prune(set, &tasks);
+	unsettled_update(unsettled, &tasks);
+
+	for (size_t i = 0; i < tasks.n_tasks; i++) {
+		const struct task_facts *task = &tasks.tasks[i];
+
+		if (!is_wanted(spec, task) || event_set_covers(set, task))
+			continue;
+		done = false;
+		if (task->facts & TASK_EVENTS_CUT)
+			return refuse(refusal, REFUSED_NOT_SUPPORTED,
+				      "Thread %u carries too many perf events to tell which are "
+				      "breakpoints; close some of them.",
+				      task->tid);
+		r = event_set_add(set, attr, task->tid, filter, refusal);
+		if (r == -ESRCH)
+			continue;
+		if (r != 0)
+			return r;
+		if (!spec->threads) {
+			r = unsettled_add(unsettled, task->tid);
+			if (r < 0)
+				return r;
+		}
+	}
+	*ret_done = done;
+	return 0;
+}
+
+int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
+		   const Filter *filter, QuotaTable *quota, uid_t uid, EventSet *ret,
+		   Refusal *refusal)
+{
+	const struct perf_event_attr attr = breakpoint_attr(spec);
+	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NSEC};
+	const unsigned long long start = now_usec();
+	_cleanup_(unsettled_clear) Unsettled unsettled = {};
+	_cleanup_(event_set_clear) EventSet set = {.quota = quota, .uid = uid};
+
+	for (;;) {
+		unsigned long long spent = now_usec() - start;
+		bool done = false;
+		int r;
+
+		r = attach_round(reader, target, spec, filter, &attr, &set, &unsettled, &done,
+				 refusal);
+		if (r != 0)
+			return r;
+		if (done && (unsettled.n_tids == 0 || spent > SETTLE_USEC))
+			break;
+		if (!done && spent > GIVE_UP_USEC)
+			return refuse(refusal, REFUSED_NOT_SUPPORTED,
+				      "Process %d starts and ends threads faster than they can be "
+				      "followed: stop it (SIGSTOP) while adding the breakpoint.",
+				      target->pid);
+		if (done)
+			nanosleep(&pause, NULL);
+	}
+	*ret = set;
+	set = (EventSet){};
+	return 0;
+}
+
+void event_set_clear(EventSet *set)
+{
+	while (set->n_events > 0)
+		event_set_remove(set, set->n_events - 1);
+	free(set->events);
+	*set = (EventSet){};
+}
+
+static int event_set_ioctl(EventSet *set, unsigned long request)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < set->n_events; i++)
+		if (ioctl(set->events[i].event_fd, request, 0) < 0 && result == 0)
+			result = -errno;
+	return result;
+}
+
+/* The threads that are inside clone(2) now. */
+static int unsettled_gather(Unsettled *unsettled, const TaskFactsList *tasks)
+{
+	unsettled->n_tids = 0;
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		int r;
+
+		if (!(tasks->tasks[i].facts & TASK_STARTING_THREAD))
+			continue;
+		r = unsettled_add(unsettled, tasks->tasks[i].tid);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * The kernel switches an event and all its heirs; but a new heir takes its state from its immediate
+ * parent, read before it joins the family. One that is switched in between is missed, and cannot be
+ * seen before clone(2) is through. (The heir's context may also come to be its parent's: the kernel
+ * exchanges the contexts of threads that it thinks alike.) So this looks until all is as it should
+ * be and every thread has been seen outside clone(2).
+ */
+int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
+{
+	const unsigned long request = on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE;
+	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NSEC};
+	const unsigned long long start = now_usec();
+	_cleanup_(unsettled_clear) Unsettled unsettled = {};
+	bool switched = false;
+	int r;
+
+	for (;;) {
+		_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+		unsigned long long spent;
+
+		if (!switched) {
+			r = event_set_ioctl(set, request);
+			if (r < 0)
+				return r;
+		}
+		r = task_reader_read(reader, pid, &tasks);
+		if (r == -ESRCH)
+			return 0;
+		if (r < 0)
+			return r;
+		spent = now_usec() - start;
+		if (!event_set_is(set, &tasks, on)) {
+			if (spent > GIVE_UP_USEC)
+				return -EBUSY;
+			switched = false;
+			continue;
+		}
+		if (switched) {
+			unsettled_update(&unsettled, &tasks);
+		} else {
+			switched = true;
+			r = unsettled_gather(&unsettled, &tasks);
+			if (r < 0)
+				return r;
+		}
+		if (unsettled.n_tids == 0 || spent > SETTLE_USEC)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int event_set_read_traps(const EventSet *set, uint64_t *ret)
+{
+	uint64_t traps = 0;
+
+	for (size_t i = 0; i < set->n_events; i++) {
+		uint64_t count;
+		ssize_t n = read(set->events[i].event_fd, &count, sizeof(count));
+
+		if (n < 0)
+			return -errno;
+		/* The end of the file: the event could not be scheduled on its thread. */
+		if (n == sizeof(count))
+			traps += count;
+	}
+	*ret = traps;
+	return 0;
+}
+
+int exec_watch_open(pid_t tid, void **ret_memory)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_DUMMY,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+		.remove_on_exec = 1,
+	};
+	_cleanup_close_ int fd = -EBADF;
+	void *memory;
+
+	fd = event_open(&attr, tid);
+	if (fd < 0)
+		return fd;
+	/* Without a mapping a perf descriptor always polls POLLHUP. */
+	memory = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_memory = memory;
+	return take_fd(&fd);
+}
+
+void exec_watch_close(int fd, void *memory)
+{
+	if (memory)
+		munmap(memory, sysconf(_SC_PAGESIZE));
+	close_fd(fd);
+}
+
+int hardware_slots(void)
+{
+	static const uint64_t watched;
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.size = sizeof(attr),
+		.bp_type = HW_BREAKPOINT_W,
+		.bp_addr = (uintptr_t)&watched,
+		.bp_len = sizeof(watched),
+		.disabled = 1,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	int fds[64], n = 0, r = 0;
+
+	while (n < (int)(sizeof(fds) / sizeof(fds[0]))) {
+		r = event_open(&attr, 0);
+		if (r < 0)
+			break;
+		fds[n++] = r;
+	}
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+	return n > 0 || r == -ENOSPC ? n : r;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Puts a filter on the threads of a process: one hardware breakpoint event a thread, inherited by
+ * the threads that it starts later. Who may have this done is not asked here: events are opened
+ * disabled, and whoever enables them has asked.
+ */
+#ifndef BPF_ATTACH_H
+#define BPF_ATTACH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/bpf_filter.h"
+#include "daemon/bpf_tasks.h"
+#include "daemon/process.h"
+#include "daemon/quota.h"
+#include "daemon/refusal.h"
+#include "daemon/spec.h"
+
+/* One thread's event. Threads that it starts later share it. */
+typedef struct ThreadEvent {
+	pid_t tid;
+	int event_fd;
+	uint64_t id; /* PERF_EVENT_IOC_ID */
+} ThreadEvent;
+
+/* All events of one breakpoint. */
+typedef struct EventSet {
+	ThreadEvent *events;
+	size_t n_events;
+	QuotaTable *quota; /* not owned; each event is counted for uid */
+	uid_t uid;
+} EventSet;
+
+/*
+ * Opens the events of a breakpoint, disabled, with the filter attached, such that each thread of
+ * the process that the spec names carries exactly one: with "all", also each that is being started
+ * meanwhile. May sleep for some tens of milliseconds where the target starts threads without pause.
+ *
+ * `quota` is borrowed for the set's life.
+ *
+ * Return: 0 and *ret (event_set_clear); REFUSED_NO_FREE_SLOT, _NO_SUCH_TARGET (a thread that is not
+ * the process's), _TARGET_EXITED, _QUOTA_EXCEEDED, _NOT_SUPPORTED (also a target that starts threads faster than they can be
+ * followed) and *refusal; negative errno.
+ */
+int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
+		   const Filter *filter, QuotaTable *quota, uid_t uid, EventSet *ret,
+		   Refusal *refusal);
+
+/* Closes the events: traps end. */
+void event_set_clear(EventSet *set);
+
+/*
+ * Enables or disables the events on every thread, those included that are being started meanwhile
+ * and may copy the state of before; so it may sleep as event_set_open may.
+ *
+ * Return: 0, also when the target has exited; -EBUSY when the target starts threads faster than can
+ * be followed; another negative errno.
+ */
+int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on);
+
+/* Threads among `tasks` that carry one of the set's events. */
+size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks);
+bool event_set_covers(const EventSet *set, const struct task_facts *task);
+
+/* Traps counted by all events, those of threads that have ended included.
+ * Return: 0 and *ret; negative errno. */
+int event_set_read_traps(const EventSet *set, uint64_t *ret);
+
+/*
+ * A descriptor that polls POLLHUP once the thread `tid` has ended or its process has called exec;
+ * it counts nothing. `memory` keeps it pollable: unmap exec_watch_bytes() of it when closing.
+ *
+ * Return: the descriptor and *ret_memory; -ESRCH when the thread has ended; negative errno.
+ */
+int exec_watch_open(pid_t tid, void **ret_memory);
+void exec_watch_close(int fd, void *memory);
+
+/* Hardware breakpoints that a thread has, tried on the calling one. Return: negative errno. */
+int hardware_slots(void);
+
+/* The text for a kernel that refuses perf events altogether, with the setting. */
+int refuse_perf(Refusal *refusal, int error);
+
+#endif

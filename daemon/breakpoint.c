@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/breakpoint.h"
+#include "daemon/util.h"
+
+int breakpoint_new(Session *session, Spec *spec, uint32_t number, Breakpoint **ret,
+		   Refusal *refusal)
+{
+	Broker *broker = session->broker;
+	Breakpoint *breakpoint;
+	int r;
+
+	breakpoint = calloc(1, sizeof(*breakpoint));
+	if (!breakpoint) {
+		spec_free(spec);
+		return -ENOMEM;
+	}
+	breakpoint->session = session;
+	breakpoint->number = number;
+	breakpoint->spec = spec;
+
+	r = filter_new(broker->engine, spec, number, session->ring_fd, &breakpoint->filter,
+		       refusal);
+	if (r != 0)
+		goto fail;
+	r = event_set_open(broker->reader, &session->target, spec, breakpoint->filter,
+			   broker->quota, session->owner.uid, &breakpoint->events, refusal);
+	if (r != 0)
+		goto fail;
+	*ret = breakpoint;
+	return 0;
+fail:
+	breakpoint_free(breakpoint);
+	return r;
+}
+
+Breakpoint *breakpoint_free(Breakpoint *breakpoint)
+{
+	if (!breakpoint)
+		return NULL;
+	/* Revoked before the events go: a client may hold some of them open. */
+	if (breakpoint->filter)
+		filter_set_state(breakpoint->filter, FILTER_REVOKED);
+	event_set_clear(&breakpoint->events);
+	filter_free(breakpoint->filter);
+	spec_free(breakpoint->spec);
+	free(breakpoint);
+	return NULL;
+}
+
+static int switch_events(Breakpoint *breakpoint, bool on)
+{
+	const Session *session = breakpoint->session;
+
+	return event_set_switch(&breakpoint->events, session->broker->reader, session->target.pid,
+				on);
+}
+
+int breakpoint_enable(Breakpoint *breakpoint)
+{
+	int r;
+
+	filter_restart_counting(breakpoint->filter);
+	filter_set_state(breakpoint->filter, FILTER_ENABLED);
+	r = switch_events(breakpoint, true);
+	if (r < 0) {
+		breakpoint_disable(breakpoint);
+		return r;
+	}
+	breakpoint->enabled = true;
+	return 0;
+}
+
+int breakpoint_disable(Breakpoint *breakpoint)
+{
+	/* The word first: it holds at once, for all threads and for events that a client holds. */
+	filter_set_state(breakpoint->filter, FILTER_DISABLED);
+	breakpoint->enabled = false;
+	return switch_events(breakpoint, false);
+}
+
+bool breakpoint_has_reached_limit(const Breakpoint *breakpoint)
+{
+	uint64_t limit = breakpoint->spec->limit;
+
+	return limit &&
+	       __atomic_load_n(&breakpoint->filter->control->reported, __ATOMIC_SEQ_CST) >= limit;
+}
+
+int breakpoint_set_parameter(Breakpoint *breakpoint, const char *name, uint64_t value,
+			     Refusal *refusal)
+{
+	const Spec *spec = breakpoint->spec;
+
+	for (size_t i = 0; i < spec->n_parameters; i++) {
+		if (strcmp(spec->parameters[i], name) != 0)
+			continue;
+		__atomic_store_n(&breakpoint->filter->parameters[i], value, __ATOMIC_SEQ_CST);
+		return 0;
+	}
+	return refuse(
+		refusal, REFUSED_INVALID_ARGUMENT,
+		"This breakpoint has no parameter \"%s\": name one of its spec's \"parameters\".",
+		name);
+}
+
+int breakpoint_read_counts(const Breakpoint *breakpoint, BreakpointCounts *ret)
+{
+	struct bpcond_counters counts;
+	uint64_t traps;
+	int r;
+
+	/* Evaluations first: a trap between the two readings makes lost too large, never negative. */
+	filter_read_counts(breakpoint->filter, &counts);
+	r = event_set_read_traps(&breakpoint->events, &traps);
+	if (r < 0)
+		return r;
+	*ret = (BreakpointCounts){
+		.traps = traps,
+		.evaluated = counts.evaluated,
+		.hits = counts.hits,
+		.rejected = counts.rejected,
+		.withheld = counts.withheld,
+		.faults = counts.faults,
+		.dropped = counts.dropped,
+		.unsignalled = counts.unsignalled,
+		.lost = traps > counts.evaluated ? traps - counts.evaluated : 0,
+	};
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A breakpoint of a session: its spec, its filter and the events that carry the filter.
+ */
+#ifndef BREAKPOINT_H
+#define BREAKPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/bpf_attach.h"
+#include "daemon/bpf_filter.h"
+#include "daemon/session.h"
+#include "daemon/spec.h"
+
+struct Breakpoint {
+	Session *session;
+	Breakpoint *next;
+	uint32_t number;
+	Spec *spec;
+	Filter *filter;
+	EventSet events;
+	bool enabled;
+};
+
+/* As the Breakpoint interface publishes them; lost is an upper bound while the target runs. */
+typedef struct BreakpointCounts {
+	uint64_t traps, evaluated, hits, rejected, withheld, faults, dropped, unsignalled, lost;
+} BreakpointCounts;
+
+/*
+ * Loads the filter and opens the events, disabled. Takes `spec` over in any case. The breakpoint is
+ * not in the session's list yet.
+ *
+ * Return: 0 and *ret (breakpoint_free); a refusal; negative errno.
+ */
+int breakpoint_new(Session *session, Spec *spec, uint32_t number, Breakpoint **ret,
+		   Refusal *refusal);
+
+/* Revokes, closes and frees; gives the quota back. Return: NULL. */
+Breakpoint *breakpoint_free(Breakpoint *breakpoint);
+
+/* Starts the counting of skip, every and limit anew. Return: 0; negative errno. */
+int breakpoint_enable(Breakpoint *breakpoint);
+int breakpoint_disable(Breakpoint *breakpoint);
+
+/* Whether the filter has reported as many hits as the spec's limit. */
+bool breakpoint_has_reached_limit(const Breakpoint *breakpoint);
+
+/* Return: 0; REFUSED_INVALID_ARGUMENT when the spec declares no such parameter. */
+int breakpoint_set_parameter(Breakpoint *breakpoint, const char *name, uint64_t value,
+			     Refusal *refusal);
+
+int breakpoint_read_counts(const Breakpoint *breakpoint, BreakpointCounts *ret);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/bus.h"
+#include "daemon/log.h"
+#include "daemon/util.h"
+
+void bus_session_path(const Session *session, char ret[static BUS_MAX_PATH])
+{
+	snprintf(ret, BUS_MAX_PATH, BUS_SESSION_PREFIX "/%" PRIu32, session->number);
+}
+
+void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_PATH])
+{
+	snprintf(ret, BUS_MAX_PATH, BUS_SESSION_PREFIX "/%" PRIu32 "/breakpoint/%" PRIu32,
+		 breakpoint->session->number, breakpoint->number);
+}
+
+int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_error *error)
+{
+	if (r > 0)
+		return sd_bus_error_set(error, refusal_error_name(r), refusal->text);
+	if (r == -EBUSY)
+		return sd_bus_error_set(
+			error, refusal_error_name(REFUSED_NOT_SUPPORTED),
+			"The target starts and ends threads faster than they can be "
+			"followed: stop it (SIGSTOP), call again, and continue it.");
+	log_error("%s from %s failed: %s", sd_bus_message_get_member(message),
+		  sd_bus_message_get_sender(message), strerror(-r));
+	if (r == -ENOMEM)
+		return sd_bus_error_set_errno(error, r);
+	return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+				 "bpcondd failed inside (%s); its log has more.", strerror(-r));
+}
+
+static Caller *caller_free(Caller *caller)
+{
+	if (!caller)
+		return NULL;
+	sd_bus_track_unref(caller->track);
+	process_clear(&caller->process);
+	free(caller->name);
+	free(caller);
+	return NULL;
+}
+
+/* The connection is gone: its sessions go with it. */
+static int on_caller_gone(sd_bus_track *track, void *userdata)
+{
+	Caller *caller = userdata;
+	Bus *bus = caller->bus;
+	Caller **at;
+
+	broker_end_owner(bus->broker, caller);
+	for (at = &bus->callers; *at != caller; at = &(*at)->next)
+		;
+	*at = caller->next;
+	caller_free(caller);
+	return 0;
+}
+
+static int caller_new(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+	Caller *caller;
+	Refusal refusal;
+	pid_t pid;
+	int r;
+
+	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID | SD_BUS_CREDS_PID, &creds);
+	if (r < 0)
+		return r;
+	caller = calloc(1, sizeof(*caller));
+	if (!caller)
+		return -ENOMEM;
+	caller->bus = bus;
+	caller->process = PROCESS_NONE;
+	caller->name = strdup(sd_bus_message_get_sender(message));
+	r = caller->name ? 0 : -ENOMEM;
+	if (r == 0)
+		r = sd_bus_creds_get_euid(creds, &caller->uid);
+	if (r >= 0)
+		r = sd_bus_creds_get_pid(creds, &pid);
+	if (r >= 0)
+		r = process_from_pid(pid, &caller->process, &refusal);
+	if (r > 0)
+		r = sd_bus_error_set(error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
+				     "The process that opened this bus connection cannot be seen "
+				     "from here: connect anew, from bpcondd's pid namespace.");
+	/* Tracked after the process is held: whoever is gone by now is seen to be gone. */
+	if (r >= 0)
+		r = sd_bus_track_new(bus->bus, &caller->track, on_caller_gone, caller);
+	if (r >= 0)
+		r = sd_bus_track_add_name(caller->track, caller->name);
+	if (r < 0) {
+		caller_free(caller);
+		return r;
+	}
+	caller->next = bus->callers;
+	bus->callers = caller;
+	*ret = caller;
+	return 0;
+}
+
+int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
+{
+	const char *sender = sd_bus_message_get_sender(message);
+	int r;
+
+	if (!sender)
+		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
+					"The call has no sender: use a message bus.");
+	for (Caller *caller = bus->callers; caller; caller = caller->next) {
+		if (strcmp(caller->name, sender) == 0) {
+			*ret = caller;
+			return 0;
+		}
+	}
+	r = caller_new(bus, message, ret, error);
+	if (r < 0 && !sd_bus_error_is_set(error))
+		return bus_fail(r, NULL, message, error);
+	return r;
+}
+
+static int check_user(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
+		      sd_bus_error *error)
+{
+	Caller *caller;
+	int r;
+
+	r = bus_caller(bus, message, &caller, error);
+	if (r < 0)
+		return r;
+	if (session->owner.mark == caller)
+		return 0;
+	if (allow_user && (caller->uid == session->owner.uid || caller->uid == 0))
+		return 0;
+	return sd_bus_error_setf(
+		error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
+		"Session %" PRIu32 " belongs to %s: open a session of your own.", session->number,
+		caller->uid == session->owner.uid ? "another connection" : "another user");
+}
+
+int bus_check_owner(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
+		    sd_bus_error *error)
+{
+	return check_user(bus, session, message, allow_user, error);
+}
+
+int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error)
+{
+	sd_bus_message *message = sd_bus_get_current_message(bus->bus);
+
+	/* No message: our own PropertiesChanged signals. */
+	return message ? check_user(bus, session, message, true, error) : 0;
+}
+
+static void on_session_end(Session *session, SessionEnd end, void *userdata)
+{
+	Bus *bus = userdata;
+	char path[BUS_MAX_PATH];
+	int r = 0;
+
+	bus_session_path(session, path);
+	if (end == SESSION_TARGET_EXITED || end == SESSION_TARGET_EXEC)
+		r = sd_bus_emit_signal(bus->bus, path, BUS_SESSION, "TargetExited", "");
+	if (r >= 0)
+		r = sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_MANAGER, "SessionClosed", "os", path,
+				       session_end_name(end));
+	if (r < 0)
+		log_error("cannot tell that %s ended: %s", path, strerror(-r));
+	log_info("session %" PRIu32 " of uid %u on process %d ended: %s", session->number,
+		 session->owner.uid, session->target.pid, session_end_name(end));
+}
+
+static void on_breakpoint_disabled(Breakpoint *breakpoint, void *userdata)
+{
+	Bus *bus = userdata;
+	char path[BUS_MAX_PATH];
+	int r;
+
+	bus_breakpoint_path(breakpoint, path);
+	r = sd_bus_emit_properties_changed(bus->bus, path, BUS_BREAKPOINT, "Enabled", NULL);
+	if (r < 0)
+		log_error("cannot tell that %s is disabled: %s", path, strerror(-r));
+}
+
+BrokerHooks bus_hooks(Bus *bus)
+{
+	return (BrokerHooks){
+		.userdata = bus,
+		.on_session_end = on_session_end,
+		.on_breakpoint_disabled = on_breakpoint_disabled,
+	};
+}
+
+static int connect_bus(const char *address, sd_bus **ret)
+{
+	_cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+	int r;
+
+	if (!address)
+		return sd_bus_open_system(ret);
+	r = sd_bus_new(&bus);
+	if (r < 0)
+		return r;
+	r = sd_bus_set_address(bus, address);
+	if (r < 0)
+		return r;
+	r = sd_bus_set_bus_client(bus, 1);
+	if (r < 0)
+		return r;
+	r = sd_bus_negotiate_fds(bus, 1);
+	if (r < 0)
+		return r;
+	r = sd_bus_start(bus);
+	if (r < 0)
+		return r;
+	*ret = bus;
+	bus = NULL;
+	return 0;
+}
+
+int bus_new(const char *address, Bus **ret)
+{
+	Bus *bus;
+	int r;
+
+	bus = calloc(1, sizeof(*bus));
+	if (!bus)
+		return -ENOMEM;
+	r = connect_bus(address, &bus->bus);
+	if (r < 0) {
+		bus_free(bus);
+		return r;
+	}
+	*ret = bus;
+	return 0;
+}
+
+int bus_serve(Bus *bus, Broker *broker, sd_event *event)
+{
+	int r;
+
+	bus->broker = broker;
+	r = bus_manager_add(bus);
+	if (r < 0)
+		return r;
+	r = bus_session_add(bus);
+	if (r < 0)
+		return r;
+	r = bus_breakpoint_add(bus);
+	if (r < 0)
+		return r;
+	r = sd_bus_set_exit_on_disconnect(bus->bus, 1);
+	if (r < 0)
+		return r;
+	r = sd_bus_attach_event(bus->bus, event, SD_EVENT_PRIORITY_NORMAL);
+	if (r < 0)
+		return r;
+	r = sd_bus_request_name(bus->bus, BUS_NAME, 0);
+	return r < 0 ? r : 0;
+}
+
+Bus *bus_free(Bus *bus)
+{
+	if (!bus)
+		return NULL;
+	while (bus->callers) {
+		Caller *next = bus->callers->next;
+
+		caller_free(bus->callers);
+		bus->callers = next;
+	}
+	sd_bus_flush_close_unref(bus->bus);
+	free(bus);
+	return NULL;
+}

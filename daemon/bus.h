@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The bus face: the three interfaces of org.bpcond1 over what session.c and breakpoint.c do. This
+ * and bus_*.c are the only files that speak D-Bus.
+ */
+#ifndef BUS_H
+#define BUS_H
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/breakpoint.h"
+#include "daemon/session.h"
+
+#define BUS_NAME           "org.bpcond1"
+#define BUS_PATH           "/org/bpcond1"
+#define BUS_SESSION_PREFIX BUS_PATH "/session"
+#define BUS_MANAGER        "org.bpcond1.Manager"
+#define BUS_SESSION        "org.bpcond1.Session"
+#define BUS_BREAKPOINT     "org.bpcond1.Breakpoint"
+#define BUS_MAX_PATH       64
+
+/* dbus-daemon disconnects a sender of more than 16 descriptors in a message. */
+#define BUS_MAX_FDS 12
+
+typedef struct Caller Caller;
+
+typedef struct Bus {
+	sd_bus *bus;
+	Broker *broker;  /* borrowed; NULL until bus_serve */
+	Caller *callers; /* list; owns */
+} Bus;
+
+/* One connection that has called us: who it is, and the process behind it. Lives as long as the
+ * connection. */
+struct Caller {
+	Bus *bus;
+	Caller *next;
+	char *name; /* unique name */
+	uid_t uid;
+	Process process;
+	sd_bus_track *track;
+};
+
+/*
+ * Connects to `address` (NULL: the system bus).
+ *
+ * Return: 0 and *ret (bus_free); negative errno.
+ */
+int bus_new(const char *address, Bus **ret);
+Bus *bus_free(Bus *bus);
+
+/* The hooks by which the broker tells the bus. */
+BrokerHooks bus_hooks(Bus *bus);
+
+/* Offers the objects of `broker`, takes the name and is served by `event` from now on; both are
+ * borrowed for the bus's life. Return: 0; negative errno. */
+int bus_serve(Bus *bus, Broker *broker, sd_event *event);
+
+/* Who sent the message. Return: 0 and *ret, borrowed; negative, and *error. */
+int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error);
+
+/*
+ * The answer to a call that failed: `r` as the broker's functions return it. Ours is logged, once
+ * and here.
+ *
+ * Return: negative, for sd-bus.
+ */
+int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_error *error);
+
+/* Whether the sender owns the session, which is asked before every act on it; `allow_user` lets
+ * other connections of the same user and root do it as well. Return: 0; negative, and *error. */
+int bus_check_owner(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
+		    sd_bus_error *error);
+
+/* The same for properties, whose getters are not told the message. */
+int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error);
+
+void bus_session_path(const Session *session, char ret[static BUS_MAX_PATH]);
+void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_PATH]);
+
+/* Reading object paths: the decimal number at *at, which moves behind it; and the session whose path
+ * this is or begins with, with what follows, or NULL. */
+bool bus_parse_number(const char **at, uint32_t *ret);
+Session *bus_parse_session(Bus *bus, const char *path, const char **ret_rest);
+
+/* Each adds its interface. Return: negative errno on failure. */
+int bus_manager_add(Bus *bus);
+int bus_session_add(Bus *bus);
+int bus_breakpoint_add(Bus *bus);
+
+#endif

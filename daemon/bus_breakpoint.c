@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * org.bpcond1.Breakpoint on /org/bpcond1/session/N/breakpoint/M.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "daemon/bus.h"
+#include "daemon/util.h"
+
+static int find_breakpoint(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
+			   void **ret_found, sd_bus_error *error)
+{
+	Breakpoint *breakpoint;
+	Session *session;
+	const char *rest;
+	uint32_t number;
+
+	session = bus_parse_session(userdata, path, &rest);
+	if (!session || strncmp(rest, "/breakpoint/", strlen("/breakpoint/")) != 0)
+		return 0;
+	rest += strlen("/breakpoint/");
+	if (!bus_parse_number(&rest, &number) || *rest)
+		return 0;
+	breakpoint = session_find_breakpoint(session, number);
+	if (!breakpoint)
+		return 0;
+	*ret_found = breakpoint;
+	return 1;
+}
+
+static Bus *bus_of(const Breakpoint *breakpoint)
+{
+	return breakpoint->session->broker->hooks.userdata;
+}
+
+static int check_owner(const Breakpoint *breakpoint, sd_bus_message *message, bool allow_user,
+		       sd_bus_error *error)
+{
+	return bus_check_owner(bus_of(breakpoint), breakpoint->session, message, allow_user, error);
+}
+
+static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Breakpoint *breakpoint = userdata;
+	int r;
+
+	r = check_owner(breakpoint, message, false, error);
+	if (r < 0)
+		return r;
+	r = breakpoint_enable(breakpoint);
+	if (r == 0 && breakpoint->spec->limit)
+		r = broker_watch_limits(breakpoint->session->broker);
+	if (r < 0)
+		return bus_fail(r, NULL, message, error);
+	return sd_bus_reply_method_return(message, "");
+}
+
+static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Breakpoint *breakpoint = userdata;
+	int r;
+
+	r = check_owner(breakpoint, message, false, error);
+	if (r < 0)
+		return r;
+	r = breakpoint_disable(breakpoint);
+	if (r < 0)
+		return bus_fail(r, NULL, message, error);
+	return sd_bus_reply_method_return(message, "");
+}
+
+static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Breakpoint *breakpoint = userdata;
+	int r;
+
+	r = check_owner(breakpoint, message, true, error);
+	if (r < 0)
+		return r;
+	session_remove_breakpoint(breakpoint);
+	return sd_bus_reply_method_return(message, "");
+}
+
+static int method_set_parameter(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Breakpoint *breakpoint = userdata;
+	Refusal refusal;
+	const char *name;
+	uint64_t value;
+	int r;
+
+	r = check_owner(breakpoint, message, false, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(message, "st", &name, &value);
+	if (r < 0)
+		return r;
+	r = breakpoint_set_parameter(breakpoint, name, value, &refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
+	return sd_bus_reply_method_return(message, "");
+}
+
+static int append_events(sd_bus_message *reply, const EventSet *events, size_t first, size_t last)
+{
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'a', "u");
+	if (r < 0)
+		return r;
+	for (size_t i = first; i < last; i++) {
+		r = sd_bus_message_append(reply, "u", (uint32_t)events->events[i].tid);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_open_container(reply, 'a', "h");
+	if (r < 0)
+		return r;
+	for (size_t i = first; i < last; i++) {
+		r = sd_bus_message_append(reply, "h", events->events[i].event_fd);
+		if (r < 0)
+			return r;
+	}
+	return sd_bus_message_close_container(reply);
+}
+
+static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	Breakpoint *breakpoint = userdata;
+	const EventSet *events = &breakpoint->events;
+	size_t last;
+	uint32_t first;
+	int r;
+
+	r = check_owner(breakpoint, message, false, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(message, "u", &first);
+	if (r < 0)
+		return r;
+	if (!breakpoint->spec->events)
+		return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+					"The breakpoint's events stay here: add it with "
+					"\"events\": true in the spec to take them.");
+	if (first > events->n_events)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+					 "The breakpoint has %zu events, numbered from 0.",
+					 events->n_events);
+	last = events->n_events - first > BUS_MAX_FDS ? first + BUS_MAX_FDS : events->n_events;
+
+	r = sd_bus_message_new_method_return(message, &reply);
+	if (r < 0)
+		return r;
+	r = append_events(reply, events, first, last);
+	if (r < 0)
+		return bus_fail(r, NULL, message, error);
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+static int property_spec(sd_bus *sdbus, const char *path, const char *interface,
+			 const char *property, sd_bus_message *reply, void *userdata,
+			 sd_bus_error *error)
+{
+	const Breakpoint *breakpoint = userdata;
+	int r;
+
+	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
+	if (r < 0)
+		return r;
+	return sd_bus_message_append(reply, "s", breakpoint->spec->text);
+}
+
+static int property_address(sd_bus *sdbus, const char *path, const char *interface,
+			    const char *property, sd_bus_message *reply, void *userdata,
+			    sd_bus_error *error)
+{
+	const Breakpoint *breakpoint = userdata;
+	int r;
+
+	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
+	if (r < 0)
+		return r;
+	return sd_bus_message_append(reply, "t", breakpoint->spec->address);
+}
+
+static int property_enabled(sd_bus *sdbus, const char *path, const char *interface,
+			    const char *property, sd_bus_message *reply, void *userdata,
+			    sd_bus_error *error)
+{
+	const Breakpoint *breakpoint = userdata;
+	int r;
+
+	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
+	if (r < 0)
+		return r;
+	return sd_bus_message_append(reply, "b", breakpoint->enabled);
+}
+
+static int property_threads(sd_bus *sdbus, const char *path, const char *interface,
+			    const char *property, sd_bus_message *reply, void *userdata,
+			    sd_bus_error *error)
+{
+	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	const Breakpoint *breakpoint = userdata;
+	const Session *session = breakpoint->session;
+	int r;
+
+	r = bus_check_reader(bus_of(breakpoint), session, error);
+	if (r < 0)
+		return r;
+	r = task_reader_read(session->broker->reader, session->target.pid, &tasks);
+	if (r < 0 && r != -ESRCH)
+		return r;
+	return sd_bus_message_append(
+		reply, "u", (uint32_t)event_set_count_threads(&breakpoint->events, &tasks));
+}
+
+/* The counts: one reading for each property, so only those of one GetAll while the breakpoint is
+ * disabled belong together exactly. */
+static int property_count(sd_bus *sdbus, const char *path, const char *interface,
+			  const char *property, sd_bus_message *reply, void *userdata,
+			  sd_bus_error *error)
+{
+	const Breakpoint *breakpoint = userdata;
+	BreakpointCounts counts;
+	int r;
+
+	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
+	if (r < 0)
+		return r;
+	r = breakpoint_read_counts(breakpoint, &counts);
+	if (r < 0)
+		return r;
+
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[] = {
+		{"Traps", counts.traps},       {"Evaluated", counts.evaluated},
+		{"Hits", counts.hits},         {"Rejected", counts.rejected},
+		{"Withheld", counts.withheld}, {"Faults", counts.faults},
+		{"Dropped", counts.dropped},   {"Unsignalled", counts.unsignalled},
+		{"Lost", counts.lost},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(property, all[i].name) == 0)
+			return sd_bus_message_append(reply, "t", all[i].value);
+	return -EINVAL;
+}
+
+/* Each method asks check_owner, each property bus_check_reader. */
+static const sd_bus_vtable breakpoint_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_enable,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Disable", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_disable,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Remove", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_remove,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("SetParameter", SD_BUS_ARGS("s", name, "t", value),
+				SD_BUS_NO_RESULT, method_set_parameter, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("TakeEvents", SD_BUS_ARGS("u", first),
+				SD_BUS_RESULT("au", threads, "ah", events), method_take_events,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_PROPERTY("Spec", "s", property_spec, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Address", "t", property_address, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Enabled", "b", property_enabled, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Threads", "u", property_threads, 0, 0),
+	SD_BUS_PROPERTY("Traps", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Evaluated", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Hits", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Rejected", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Withheld", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Faults", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Dropped", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Unsignalled", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Lost", "t", property_count, 0, 0),
+	SD_BUS_VTABLE_END,
+};
+
+int bus_breakpoint_add(Bus *bus)
+{
+	return sd_bus_add_fallback_vtable(bus->bus, NULL, BUS_SESSION_PREFIX, BUS_BREAKPOINT,
+					  breakpoint_vtable, find_breakpoint, bus);
+}
