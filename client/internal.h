@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The objects of the client library as its own files see them. The tree of ownership is client ->
+ * sessions -> breakpoints; each list is owned by its parent.
+ *
+ * Layers, each using only those above it: error.c · hit.c, hit_json.c (pure) · maps.c (what the kernel
+ * writes) · connection.c (the bus) · session.c · breakpoint.c · request.c (text to spec).
+ */
+#ifndef CLIENT_INTERNAL_H
+#define CLIENT_INTERNAL_H
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "bpcond/bpcond.h"
+#include "client/error.h"
+#include "client/maps.h"
+
+struct ring_buffer;
+
+#define BPCOND_SERVICE              "org.bpcond1"
+#define BPCOND_OBJECT               "/org/bpcond1"
+#define BPCOND_MANAGER_INTERFACE    "org.bpcond1.Manager"
+#define BPCOND_SESSION_INTERFACE    "org.bpcond1.Session"
+#define BPCOND_BREAKPOINT_INTERFACE "org.bpcond1.Breakpoint"
+
+struct bpcond_client {
+	sd_bus *bus;
+	char *daemon_version;
+	char *daemon_owner; /* unique name; signals of anyone else are not believed */
+
+	/* An epoll of the bus's descriptor and of a timer for what sd-bus wants to do later; it is
+	 * part of each session's own epoll. */
+	int poll_fd;
+	int timer_fd;
+	int bus_fd; /* borrowed from the bus */
+	uint32_t bus_events;
+
+	bpcond_session *sessions; /* owned */
+	bpcond_error error;
+};
+
+struct bpcond_session {
+	bpcond_client *client; /* owner */
+	bpcond_session *next;
+	char *path;
+	pid_t pid;
+	int pid_fd;
+
+	struct ring_buffer *ring;
+	int ring_fd;
+	int poll_fd; /* epoll of the ring, the client's poll_fd and end_fd */
+	int end_fd;  /* an eventfd, readable when there is an end to report */
+	void *hit;   /* a copy of the record that was delivered last */
+	size_t hit_size;
+	size_t hit_allocated;
+	int hit_result; /* of the ring's callback: 1, or a negative errno */
+
+	enum bpcond_end end;
+	bool events_taken;
+	bool end_reported;
+
+	bpcond_breakpoint *breakpoints; /* owned */
+};
+
+struct bpcond_breakpoint {
+	bpcond_session *session; /* owner */
+	bpcond_breakpoint *next;
+	char *path;
+	uint32_t number;
+	pid_t *threads;
+	size_t n_threads;
+	CountersMap counters;
+	ParametersMap parameters;
+	bpcond_counts
+		last_word; /* what the daemon said as the session ended, without being asked */
+	bool has_last_word;
+};
+
+/* connection.c */
+
+/*
+ * Calls a method of the daemon and waits for the reply. `fill` appends the arguments (NULL: none).
+ *
+ * Return: 0 and, if ret_reply is not NULL, *ret_reply (sd_bus_message_unref); a negative errno with
+ * the client's error filled in.
+ */
+typedef int (*FillMessage)(sd_bus_message *m, const void *userdata);
+int client_call(bpcond_client *client, const char *path, const char *interface, const char *member,
+		FillMessage fill, const void *userdata, sd_bus_message **ret_reply);
+
+/* Handles what has come over the bus, without blocking; ends sessions as it tells. */
+void client_dispatch(bpcond_client *client);
+
+/* Makes the client's poll_fd wait for what sd-bus wants next. To be called after each use of the
+ * bus. */
+void client_rearm(bpcond_client *client);
+
+/* Fills in the client's error for a reply that makes no sense. Return: -EPROTO. */
+int client_bad_reply(bpcond_client *client, const char *member);
+
+/* session.c */
+
+/* Marks the session as over, once: the first reason stays. */
+void session_ended(bpcond_session *session, enum bpcond_end end);
+
+/* breakpoint.c */
+
+/* Return: NULL. Takes NULL and half-built breakpoints; tells the daemon nothing. */
+bpcond_breakpoint *breakpoint_free(bpcond_breakpoint *breakpoint);
+
+/* Takes the counts out of a{sv}, as GetAll and PropertiesChanged have it. Return: 0 and *ret; -ENODATA
+ * when they are not all there; a negative errno. */
+int breakpoint_read_counts(sd_bus_message *m, bpcond_counts *ret);
+
+#endif

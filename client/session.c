@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A session: the hold on one target, its ring of hits, and its end.
+ *
+ * The ring has one reader, this process. A record is copied out before its place is given back to
+ * the kernel, so that a hit stays what it was while the caller looks at it.
+ *
+ * What was in the ring before the end is delivered before the end is: waiting looks at the ring
+ * first, then at the bus, and once the bus has told of the end, at the ring again. The kernel puts a
+ * hit into the ring before the thread that hit goes on, so the hits of a dead target, or of a
+ * daemon that was killed, are all there by then.
+ */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/internal.h"
+
+/* ---- The ring -------------------------------------------------------------------------------- */
+
+static int on_record(void *userdata, void *data, size_t size)
+{
+	bpcond_session *session = userdata;
+
+	if (bpcond_hit_check(data, size) < 0) {
+		session->hit_result = -EBADMSG;
+		return -ECANCELED;
+	}
+	if (size > session->hit_allocated) {
+		void *p = realloc(session->hit, size);
+
+		if (p == NULL) {
+			session->hit_result = -ENOMEM;
+			return -ECANCELED;
+		}
+		session->hit = p;
+		session->hit_allocated = size;
+	}
+	memcpy(session->hit, data, size);
+	session->hit_result = 1;
+	/* One record at a time; libbpf counts this one as read. */
+	return -ECANCELED;
+}
+
+/* Return: 1 and *ret; 0 when the ring is empty; a negative errno. */
+static int next_hit(bpcond_session *session, const struct bpcond_hit **ret)
+{
+	bpcond_error *error = &session->client->error;
+	int r;
+
+	session->hit_result = 0;
+	r = ring_buffer__consume(session->ring);
+	if (session->hit_result == 1) {
+		*ret = session->hit;
+		return 1;
+	}
+	if (session->hit_result == -EBADMSG)
+		return error_set(error, -EBADMSG, CLIENT_ERROR_FAILED,
+				 "a hit record that makes no sense was skipped; use a library and "
+				 "a daemon of the same version");
+	if (session->hit_result == -ENOMEM)
+		return error_no_memory(error);
+	if (r < 0)
+		return error_set(error, r, CLIENT_ERROR_FAILED, "cannot read the ring of hits: %s",
+				 strerror(-r));
+	return 0;
+}
+
+static int take_ring(bpcond_session *session)
+{
+	bpcond_client *client = session->client;
+	struct epoll_event event = {.events = EPOLLIN};
+	sd_bus_message *reply;
+	int fd, r;
+
+	r = client_call(client, session->path, BPCOND_SESSION_INTERFACE, "TakeHits", NULL, NULL,
+			&reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(reply, "h", &fd);
+	if (r < 0) {
+		r = client_bad_reply(client, "TakeHits");
+		goto finish;
+	}
+	session->ring_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (session->ring_fd < 0) {
+		r = error_set(
+			&client->error, -errno, CLIENT_ERROR_FAILED,
+			"cannot keep the ring's descriptor: %s; raise the limit of open files",
+			strerror(errno));
+		goto finish;
+	}
+	session->ring = ring_buffer__new(session->ring_fd, on_record, session, NULL);
+	if (session->ring == NULL) {
+		r = error_set(&client->error, -errno, CLIENT_ERROR_FAILED,
+			      "cannot map the ring of hits: %s; ask for a smaller one (hits_bytes)",
+			      strerror(errno));
+		goto finish;
+	}
+	if (epoll_ctl(session->poll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(session->ring),
+		      &event) < 0)
+		r = error_set(&client->error, -errno, CLIENT_ERROR_FAILED,
+			      "cannot wait on the ring of hits: %s", strerror(errno));
+	else
+		r = 0;
+finish:
+	sd_bus_message_unref(reply);
+	return r;
+}
+
+/* ---- Opening and closing --------------------------------------------------------------------- */
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The process that a pidfd names, in our pid namespace. Return: its pid; -ESRCH when it has been
+ * reaped or lives in a namespace that we cannot see; -EBADF when it is no pidfd. */
+static int pid_of(int pidfd)
+{
+	char path[64], line[128];
+	int pid = -1;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return -EBADF;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "Pid: %d", &pid) == 1)
+			found = true;
+	}
+	fclose(file);
+	if (!found)
+		return -EBADF;
+	return pid > 0 ? pid : -ESRCH;
+}
+
+typedef struct OpenArguments {
+	int pid_fd;
+	const bpcond_session_options *options;
+} OpenArguments;
+
+/* An option that the caller's version of the structure has. */
+#define HAS_OPTION(options, field)                                                                \
+	((options) != NULL &&                                                                     \
+	 (options)->size >= offsetof(bpcond_session_options, field) + sizeof((options)->field) && \
+	 (options)->field)
+
+static int fill_open(sd_bus_message *m, const void *userdata)
+{
+	const OpenArguments *arguments = userdata;
+	const bpcond_session_options *options = arguments->options;
+	const char *name = program_invocation_short_name;
+	int r;
+
+	if (HAS_OPTION(options, name))
+		name = options->name;
+	r = sd_bus_message_append(m, "h", arguments->pid_fd);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "client", "s", name);
+	if (r >= 0 && HAS_OPTION(options, hits_bytes))
+		r = sd_bus_message_append(m, "{sv}", "hits-bytes", "t", options->hits_bytes);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r;
+}
+
+static int open_on_bus(bpcond_session *session, const bpcond_session_options *options)
+{
+	const OpenArguments arguments = {.pid_fd = session->pid_fd, .options = options};
+	bpcond_client *client = session->client;
+	sd_bus_message *reply;
+	const char *path;
+	int r;
+
+	r = client_call(client, BPCOND_OBJECT, BPCOND_MANAGER_INTERFACE, "OpenSession", fill_open,
+			&arguments, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0) {
+		r = client_bad_reply(client, "OpenSession");
+	} else {
+		session->path = strdup(path);
+		r = session->path == NULL ? error_no_memory(&client->error) : 0;
+	}
+	sd_bus_message_unref(reply);
+	return r;
+}
+
+/* Return: NULL. Takes half-built sessions; tells the daemon nothing. */
+static bpcond_session *session_destroy(bpcond_session *session)
+{
+	while (session->breakpoints != NULL) {
+		bpcond_breakpoint *breakpoint = session->breakpoints;
+
+		session->breakpoints = breakpoint->next;
+		breakpoint_free(breakpoint);
+	}
+	ring_buffer__free(session->ring);
+	close_fd(session->ring_fd);
+	close_fd(session->poll_fd);
+	close_fd(session->end_fd);
+	close_fd(session->pid_fd);
+	free(session->path);
+	free(session->hit);
+	free(session);
+	return NULL;
+}
+
+static int make_poll_fd(bpcond_session *session)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	session->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (session->poll_fd < 0)
+		return -errno;
+	session->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->end_fd < 0)
+		return -errno;
+	if (epoll_ctl(session->poll_fd, EPOLL_CTL_ADD, session->end_fd, &event) < 0 ||
+	    epoll_ctl(session->poll_fd, EPOLL_CTL_ADD, session->client->poll_fd, &event) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Takes pid_fd over, also on failure. */
+static int session_new(bpcond_client *client, int pid_fd, pid_t pid,
+		       const bpcond_session_options *options, bpcond_session **ret)
+{
+	bpcond_session *session;
+	int r;
+
+	if (client->bus_fd < 0) {
+		close(pid_fd);
+		return error_set(&client->error, -ENOTCONN, CLIENT_ERROR_UNREACHABLE,
+				 "there is no connection to the bus (any more); connect first");
+	}
+	session = calloc(1, sizeof(*session));
+	if (session == NULL) {
+		close(pid_fd);
+		return error_no_memory(&client->error);
+	}
+	session->client = client;
+	session->pid = pid;
+	session->pid_fd = pid_fd;
+	session->ring_fd = -EBADF;
+	session->poll_fd = -EBADF;
+	session->end_fd = -EBADF;
+
+	r = make_poll_fd(session);
+	if (r < 0) {
+		error_set(&client->error, r, CLIENT_ERROR_FAILED,
+			  "cannot make a descriptor to wait on: %s", strerror(-r));
+		session_destroy(session);
+		return r;
+	}
+	r = open_on_bus(session, options);
+	if (r < 0) {
+		session_destroy(session);
+		return r;
+	}
+	/* From here on it is the daemon's too: signals are for it, and freeing closes it. */
+	session->next = client->sessions;
+	client->sessions = session;
+	r = take_ring(session);
+	if (r < 0) {
+		/* Closing may fail as well; the reason for it all is the one to tell. */
+		bpcond_error first = client->error;
+
+		bpcond_session_free(session);
+		client->error = first;
+		return r;
+	}
+	*ret = session;
+	return 0;
+}
+
+int bpcond_session_open_pidfd(bpcond_client *client, int pidfd,
+			      const bpcond_session_options *options, bpcond_session **ret)
+{
+	int fd, pid;
+
+	pid = pid_of(pidfd);
+	if (pid == -ESRCH)
+		return error_set(&client->error, -ESRCH, CLIENT_ERROR_NO_TARGET,
+				 "the process of this pidfd has ended, or is in a pid namespace "
+				 "that this process cannot see; open a session on one that runs");
+	if (pid < 0)
+		return error_set(&client->error, pid, CLIENT_ERROR_NO_TARGET,
+				 "descriptor %d is no pidfd; get one from pidfd_open(2)", pidfd);
+	fd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return error_set(&client->error, -errno, CLIENT_ERROR_FAILED,
+				 "cannot keep the pidfd: %s; raise the limit of open files",
+				 strerror(errno));
+	return session_new(client, fd, pid, options, ret);
+}
+
+/* The process that a thread id belongs to. Return: its pid; 0 when that cannot be found out. */
+static pid_t process_of_thread(pid_t tid)
+{
+	char path[64], line[128];
+	int tgid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+			break;
+	}
+	fclose(file);
+	return tgid;
+}
+
+int bpcond_session_open(bpcond_client *client, pid_t pid, const bpcond_session_options *options,
+			bpcond_session **ret)
+{
+	pid_t leader;
+	int fd, number;
+
+	if (pid <= 0)
+		return error_set(&client->error, -ESRCH, CLIENT_ERROR_NO_TARGET,
+				 "%d is no process id; give that of a running process", (int)pid);
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd >= 0)
+		return session_new(client, fd, pid, options, ret);
+
+	number = -errno;
+	/* The kernel's answer for a thread that does not lead: EINVAL, since 6.9 ENOENT. */
+	leader = number == -EINVAL || number == -ENOENT ? process_of_thread(pid) : 0;
+	if (leader > 0 && leader != pid)
+		return error_set(&client->error, -ESRCH, CLIENT_ERROR_NO_TARGET,
+				 "%d is a thread of process %d; give the process, and name the "
+				 "thread in the spec or the condition ($_tid == %d)",
+				 (int)pid, (int)leader, (int)pid);
+	if (number == -ESRCH || number == -EINVAL || number == -ENOENT)
+		return error_set(&client->error, -ESRCH, CLIENT_ERROR_NO_TARGET,
+				 "there is no process %d; give the id of a running one", (int)pid);
+	return error_set(&client->error, number, CLIENT_ERROR_FAILED,
+			 "cannot open a pidfd of process %d: %s", (int)pid, strerror(-number));
+}
+
+void session_ended(bpcond_session *session, enum bpcond_end end)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	if (session->end != BPCOND_RUNNING)
+		return;
+	session->end = end;
+	/* An eventfd that stands at 0 takes a 1. */
+	n = write(session->end_fd, &one, sizeof(one));
+	(void)n;
+}
+
+int bpcond_session_close(bpcond_session *session)
+{
+	int r;
+
+	client_dispatch(session->client);
+	if (session->end != BPCOND_RUNNING)
+		return 0;
+	r = client_call(session->client, session->path, BPCOND_SESSION_INTERFACE, "Close", NULL,
+			NULL, NULL);
+	/* It can have ended meanwhile; then its object is gone, or the daemon is. */
+	client_dispatch(session->client);
+	if (session->end != BPCOND_RUNNING)
+		return 0;
+	if (r >= 0)
+		session_ended(session, BPCOND_CLOSED);
+	return r;
+}
+
+bpcond_session *bpcond_session_free(bpcond_session *session)
+{
+	bpcond_session **link;
+
+	if (session == NULL)
+		return NULL;
+	bpcond_session_close(session);
+	for (link = &session->client->sessions; *link != NULL; link = &(*link)->next) {
+		if (*link == session) {
+			*link = session->next;
+			break;
+		}
+	}
+	return session_destroy(session);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+/* Return: the negative errno of the session's end, told; 0 when a client that holds events has been
+ * told of the loss already. */
+static int report_end(bpcond_session *session)
+{
+	bpcond_error *error = &session->client->error;
+	uint64_t count;
+	ssize_t n;
+
+	if (session->end == BPCOND_DAEMON_LOST && session->events_taken) {
+		if (session->end_reported)
+			return 0;
+		session->end_reported = true;
+		/* Its descriptor is to be ready for hits only from now on. */
+		n = read(session->end_fd, &count, sizeof(count));
+		(void)n;
+	}
+	switch (session->end) {
+	case BPCOND_TARGET_EXITED:
+		return error_set(error, -ESRCH, CLIENT_ERROR_EXITED,
+				 "process %d has exited, and the session with it",
+				 (int)session->pid);
+	case BPCOND_TARGET_EXEC:
+		return error_set(error, -ESRCH, CLIENT_ERROR_EXITED,
+				 "process %d runs another program now, and the session has ended; "
+				 "open another session",
+				 (int)session->pid);
+	case BPCOND_DAEMON_LOST:
+		return error_set(error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
+				 "the connection to bpcondd is lost, and the session with it; see "
+				 "why ('journalctl -u bpcondd'), then connect again");
+	case BPCOND_DAEMON_STOPPED:
+		return error_set(error, -ESHUTDOWN, CLIENT_ERROR_DAEMON_LOST,
+				 "bpcondd was stopped, and the session with it; start it "
+				 "('systemctl start bpcondd') and connect again");
+	case BPCOND_CLOSED_BY_ADMINISTRATOR:
+		return error_set(error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
+				 "an administrator closed the session; ask why before opening "
+				 "another");
+	case BPCOND_CLOSED:
+	case BPCOND_RUNNING:
+		break;
+	}
+	return error_set(error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
+			 "the session was closed; open another");
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int bpcond_session_wait(bpcond_session *session, int timeout_ms, const struct bpcond_hit **ret)
+{
+	int64_t deadline = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
+
+	for (;;) {
+		struct pollfd poll_fd = {.fd = session->poll_fd, .events = POLLIN};
+		int64_t left = timeout_ms;
+		int r;
+
+		r = next_hit(session, ret);
+		if (r != 0)
+			return r;
+		client_dispatch(session->client);
+		if (session->end != BPCOND_RUNNING) {
+			r = next_hit(session, ret);
+			if (r == 0)
+				r = report_end(session);
+			if (r != 0)
+				return r;
+		}
+
+		if (timeout_ms > 0) {
+			left = deadline - now_ms();
+			if (left < 0)
+				left = 0;
+		}
+		r = poll(&poll_fd, 1, left < 0 ? -1 : (int)left);
+		if (r < 0)
+			return error_set(&session->client->error, -errno, CLIENT_ERROR_FAILED,
+					 "waiting for hits was interrupted: %s", strerror(errno));
+		/* With time left there is something to do; without, one more look at the ring: a
+		 * hit may have come since. */
+		if (r == 0 || timeout_ms == 0)
+			return next_hit(session, ret);
+	}
+}
+
+/* ---- Looking --------------------------------------------------------------------------------- */
+
+int bpcond_session_fd(const bpcond_session *session)
+{
+	return session->poll_fd;
+}
+
+enum bpcond_end bpcond_session_end(const bpcond_session *session)
+{
+	return session->end;
+}
+
+pid_t bpcond_session_pid(const bpcond_session *session)
+{
+	return session->pid;
+}
+
+const char *bpcond_session_path(const bpcond_session *session)
+{
+	return session->path;
+}

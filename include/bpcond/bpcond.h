@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libbpcond-client: conditional hardware breakpoints for a program of your own.
+ *
+ * The daemon bpcondd installs a breakpoint with a condition on every thread of a process that you may
+ * debug. The kernel evaluates the condition at each trap; only the hits reach this library, through
+ * a ring that the kernel writes and this process reads. The daemon is not in the path of a hit.
+ *
+ *	bpcond_client *client;
+ *	bpcond_session *session;
+ *	const struct bpcond_hit *hit;
+ *	bpcond_request request = {.size = sizeof(request), .location = "libc.so.6:malloc",
+ *				  .condition = "$rdi == 4096", .registers = "rip,rdi"};
+ *
+ *	bpcond_client_new(&client);
+ *	bpcond_client_connect(client, NULL);
+ *	bpcond_session_open(client, pid, NULL, &session);
+ *	bpcond_session_break(session, &request, NULL);
+ *	while (bpcond_session_wait(session, -1, &hit) > 0)
+ *		printf("thread %u\n", hit->tid);
+ *	bpcond_client_free(client);
+ *
+ * Errors. A function returns 0 or a negative errno; those that return something else say so. What
+ * went wrong, in words, is in bpcond_client_error(). Errors of the daemon come as
+ *	InvalidSpec, InvalidCondition -EINVAL	NoSuchTarget, TargetExited -ESRCH
+ *	NotAuthorized -EACCES			NoFreeSlot -ENOSPC
+ *	QuotaExceeded -EDQUOT			NotSupported -EOPNOTSUPP
+ * A daemon that cannot be reached is -EHOSTUNREACH, one that does not answer -ETIMEDOUT, one that was
+ * there and is gone -ECONNRESET. `ret` arguments are written only on success; where a comment does not
+ * say otherwise they must not be NULL.
+ *
+ * Ownership. A client owns its sessions, a session its breakpoints: freeing one frees what it owns.
+ * Strings and hits that are returned as const belong to the library.
+ *
+ * Threads. There is no state outside the objects. One client, with all that it owns, is for one
+ * thread at a time; different clients are independent. bpcond_breakpoint_counters() and stores to
+ * parameters are good from any thread as long as the breakpoint lives. The library installs no
+ * signal handler, starts no thread, and never ends the process. A client does not survive fork().
+ */
+#ifndef BPCOND_BPCOND_H
+#define BPCOND_BPCOND_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <bpcond/hit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bpcond_client bpcond_client;
+typedef struct bpcond_session bpcond_session;
+typedef struct bpcond_breakpoint bpcond_breakpoint;
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+enum bpcond_error_part {
+	BPCOND_PART_NONE = 0,
+	BPCOND_PART_LOCATION,
+	BPCOND_PART_CONDITION,
+	BPCOND_PART_MEMORY, /* part_index says which of bpcond_request.memory */
+};
+
+typedef struct bpcond_error {
+	int number;         /* the negative errno that the function returned; 0: no error yet */
+	char name[96];      /* the D-Bus error, as org.bpcond1.Error.NoFreeSlot */
+	char message[1024]; /* for a person; says what to do */
+	/* Of a text: which one, and where in it the mistake is, from 1, columns in bytes. */
+	enum bpcond_error_part part;
+	unsigned part_index;
+	unsigned line, column;
+} bpcond_error;
+
+/* ---- Client ---------------------------------------------------------------------------------- */
+
+/* Return: 0 and *ret (bpcond_client_free); -ENOMEM. Touches no bus. */
+int bpcond_client_new(bpcond_client **ret);
+
+/* Frees the client with its sessions and their breakpoints; the breakpoints end. Takes NULL.
+ * Return: NULL. */
+bpcond_client *bpcond_client_free(bpcond_client *client);
+
+/*
+ * Connects to a message bus and makes sure that the daemon answers there. `address` is a D-Bus
+ * address; NULL is the system bus (which DBUS_SYSTEM_BUS_ADDRESS moves). A client connects once.
+ *
+ * Return: 0; -EHOSTUNREACH when there is no such bus or no daemon on it; -EISCONN; a negative errno.
+ */
+int bpcond_client_connect(bpcond_client *client, const char *address);
+
+/* The last error of the client or of anything it owns. Never NULL; valid, and the same, until the
+ * next call that fails. */
+const bpcond_error *bpcond_client_error(const bpcond_client *client);
+
+/* The daemon's version, as found by bpcond_client_connect; NULL before. */
+const char *bpcond_client_daemon_version(const bpcond_client *client);
+
+/*
+ * Asks the daemon what it thinks of a spec, without side effects.
+ *
+ * Return: 0 and *ret_report (free()), JSON: {"ok": true, "spec": the normal form, "instructions": N}
+ * or {"ok": false, "error": {"name", "path", "offset", "message"}}.
+ */
+int bpcond_client_check_spec(bpcond_client *client, const char *spec, char **ret_report);
+
+/* ---- Session --------------------------------------------------------------------------------- */
+
+typedef struct bpcond_session_options {
+	size_t size;         /* sizeof(bpcond_session_options) */
+	uint64_t hits_bytes; /* of the ring, a power of two; 0: the daemon's default */
+	const char *name;    /* of this program in listings; NULL: its short name */
+} bpcond_session_options;
+
+enum bpcond_end {
+	BPCOND_RUNNING = 0,
+	BPCOND_TARGET_EXITED,
+	BPCOND_TARGET_EXEC, /* the target runs another program now */
+	BPCOND_CLOSED,      /* by bpcond_session_close */
+	BPCOND_CLOSED_BY_ADMINISTRATOR,
+	BPCOND_DAEMON_STOPPED, /* in good order: no hits any more */
+	BPCOND_DAEMON_LOST,    /* it left the bus, or the bus left us */
+};
+
+/*
+ * Opens a session on a process. `pid` is the process's own id, not that of another of its threads;
+ * a pidfd names it beyond doubt and stays the caller's. `options` may be NULL.
+ *
+ * Return: 0 and *ret (bpcond_session_free, or with the client); -ESRCH, -EACCES, -EDQUOT,
+ * -EOPNOTSUPP, -EHOSTUNREACH, …
+ */
+int bpcond_session_open(bpcond_client *client, pid_t pid, const bpcond_session_options *options,
+			bpcond_session **ret);
+int bpcond_session_open_pidfd(bpcond_client *client, int pidfd,
+			      const bpcond_session_options *options, bpcond_session **ret);
+
+/* Ends the session and waits until the daemon has: no breakpoint of it hits any more. Hits that are
+ * in the ring can still be read. Return: 0 also when it had ended before; a negative errno. */
+int bpcond_session_close(bpcond_session *session);
+
+/* Closes and frees. Takes NULL. Return: NULL. */
+bpcond_session *bpcond_session_free(bpcond_session *session);
+
+/* The process looked at, in this process's pid namespace. */
+pid_t bpcond_session_pid(const bpcond_session *session);
+
+/* /org/bpcond1/session/N. */
+const char *bpcond_session_path(const bpcond_session *session);
+
+/*
+ * A descriptor that polls readable (POLLIN) whenever bpcond_session_wait() may have something to say:
+ * hits, the end of the session, or bus traffic that must be handled. It is the library's: do
+ * not read or close it. When it is readable call bpcond_session_wait(session, 0, …) until it does not
+ * return 1.
+ */
+int bpcond_session_fd(const bpcond_session *session);
+
+/*
+ * Waits for the next hit. `timeout_ms` 0 does not block, negative waits without an end.
+ *
+ * Hits are delivered in the order of the ring, and all that the ring holds before the session's end
+ * is reported. *ret is checked (bpcond_hit_check) and valid until the next call with this session.
+ *
+ * Return: 1 and *ret; 0 when the time is up (with a timeout of 0 also after mere bus traffic);
+ * -ESRCH the target has exited or has called exec; -ECONNRESET the daemon is lost; -ESHUTDOWN the
+ * session was closed otherwise; -EINTR a signal handler ran; -EBADMSG a record that makes no sense,
+ * which was skipped. The end of a session is reported by every further call, except to a client
+ * that has taken events (bpcond_breakpoint_take_events): its events outlive the daemon, so the loss
+ * is reported once and then waiting goes on.
+ */
+int bpcond_session_wait(bpcond_session *session, int timeout_ms, const struct bpcond_hit **ret);
+
+/* Why the session is over, as far as bpcond_session_wait or another call has seen. */
+enum bpcond_end bpcond_session_end(const bpcond_session *session);
+
+/* ---- Breakpoint ------------------------------------------------------------------------------ */
+
+/*
+ * Adds a breakpoint from its JSON spec. For a data breakpoint whose condition uses `previous` and
+ * whose spec does not say it, the watched memory is read first, as this process may.
+ *
+ * Return: 0 and, if ret is not NULL, *ret (the session's; bpcond_breakpoint_remove); -EINVAL, -ENOSPC,
+ * -ESRCH, …
+ */
+int bpcond_session_add(bpcond_session *session, const char *spec, bpcond_breakpoint **ret);
+
+enum bpcond_access {
+	BPCOND_EXECUTE = 0,
+	BPCOND_WRITE,
+	BPCOND_READ_WRITE,
+};
+
+typedef struct bpcond_parameter {
+	const char *name;
+	int64_t value;
+} bpcond_parameter;
+
+typedef struct bpcond_memory_request {
+	const char *at; /* a text expression, evaluated at the hit, as "$rsi + 8" */
+	uint32_t length;
+} bpcond_memory_request;
+
+/* A breakpoint in words. All that is not set is left to the default. */
+typedef struct bpcond_request {
+	size_t size; /* sizeof(bpcond_request) */
+
+	/* 0xADDR, SYMBOL[+OFF], MODULE:SYMBOL[+OFF] or FILE.c:LINE. */
+	const char *location;
+	enum bpcond_access access;
+	/* Of data: 1, 2, 4 or 8. 0: the symbol's size if it is one of these, else 8. */
+	uint32_t length;
+	/* In C's syntax; NULL: always. */
+	const char *condition;
+	const bpcond_parameter *parameters;
+	size_t n_parameters;
+
+	uint64_t skip, every, limit;
+
+	const char *registers; /* captured at a hit: "rip,rdi" or "all" */
+	const bpcond_memory_request *memory;
+	size_t n_memory;
+	uint32_t stack; /* return addresses at the most */
+
+	const char *signal; /* as "SIGSTOP", sent to the thread that hit */
+	int kernel_accesses;
+	int fault_is_rejection; /* a condition that cannot be computed is no hit */
+	int events;             /* for bpcond_breakpoint_take_events */
+	int disabled;           /* until bpcond_breakpoint_enable */
+} bpcond_request;
+
+/*
+ * Resolves the location and the names in the texts in process `pid`, which needs the right to read
+ * it, and writes the JSON spec of the request. `error` may be NULL.
+ *
+ * Return: 0 and *ret_spec (free()); -EINVAL for a text that is wrong, with its place in *error; -ENOENT
+ * for a location that is not there; -ESRCH; -EACCES; a negative errno.
+ */
+int bpcond_spec_from_request(pid_t pid, const bpcond_request *request, char **ret_spec,
+			     bpcond_error *error);
+
+/* bpcond_spec_from_request and bpcond_session_add. ret may be NULL. */
+int bpcond_session_break(bpcond_session *session, const bpcond_request *request,
+			 bpcond_breakpoint **ret);
+
+/* The breakpoint of a hit (hit->breakpoint); NULL when it has been removed. */
+bpcond_breakpoint *bpcond_session_breakpoint(const bpcond_session *session, uint32_t number);
+
+/* Ends the breakpoint and frees it. The object is gone also when the daemon cannot be told. */
+int bpcond_breakpoint_remove(bpcond_breakpoint *breakpoint);
+
+int bpcond_breakpoint_enable(bpcond_breakpoint *breakpoint);
+/* When this returns the counts are exact. */
+int bpcond_breakpoint_disable(bpcond_breakpoint *breakpoint);
+
+uint32_t bpcond_breakpoint_number(const bpcond_breakpoint *breakpoint);
+/* /org/bpcond1/session/N/breakpoint/M. */
+const char *bpcond_breakpoint_path(const bpcond_breakpoint *breakpoint);
+
+/* The threads on which it was installed, in the daemon's pid namespace; *ret is the breakpoint's.
+ * Threads that started later are covered too, and not listed. Return: how many. */
+size_t bpcond_breakpoint_threads(const bpcond_breakpoint *breakpoint, const pid_t **ret);
+
+/* The counts so far, from memory that the kernel writes: no call to anyone, any thread. Exact
+ * while no trap is being judged. */
+void bpcond_breakpoint_counters(const bpcond_breakpoint *breakpoint, struct bpcond_counters *ret);
+
+typedef struct bpcond_counts {
+	uint64_t traps, evaluated, hits, rejected, withheld, faults, dropped, unsignalled, lost;
+} bpcond_counts;
+
+/*
+ * All counts, those too that only the daemon can read: the event's own count of traps, and the traps
+ * that were never shown to the filter. Exact when disabled; while running `lost` is an upper
+ * bound. After the session's end: what the daemon said of them as it ended.
+ *
+ * Return: 0; -ENODATA after the end of a session whose daemon left no last word; a negative errno.
+ */
+int bpcond_breakpoint_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret);
+
+/*
+ * The place of a parameter in the page that the filter reads: a store of 8 bytes there, atomic by
+ * nature, is in force at the next trap. Valid as long as the breakpoint. Return: NULL when the spec
+ * has no such parameter.
+ */
+volatile int64_t *bpcond_breakpoint_parameter(const bpcond_breakpoint *breakpoint,
+					      const char *name);
+
+/* Stores through bpcond_breakpoint_parameter. Return: 0, -ENOENT. */
+int bpcond_breakpoint_set_parameter(bpcond_breakpoint *breakpoint, const char *name, int64_t value);
+
+typedef struct bpcond_event {
+	pid_t tid; /* in the daemon's pid namespace */
+	int fd;    /* the perf event, close-on-exec */
+} bpcond_event;
+
+/*
+ * Takes the perf events themselves, of a breakpoint whose spec says "events": true: for F_SETSIG and
+ * F_SETOWN_EX, or to have hits go on without the daemon.
+ *
+ * Return: 0, *ret (free(), and close each fd) and *ret_n; a negative errno.
+ */
+int bpcond_breakpoint_take_events(bpcond_breakpoint *breakpoint, bpcond_event **ret, size_t *ret_n);
+
+/* ---- Hits ------------------------------------------------------------------------------------ */
+
+/*
+ * Checks that `size` bytes at `record` (aligned to 8) are one whole record that the functions below
+ * can read. bpcond_session_wait has done so already; for records out of a file or pipe (the
+ * `binary` form of Forward).
+ *
+ * Return: 0; -EBADMSG.
+ */
+int bpcond_hit_check(const void *record, size_t size);
+
+/* A captured register. Return: 0; -ENODATA when the record does not hold it. */
+int bpcond_hit_register(const struct bpcond_hit *hit, enum bpcond_register id, uint64_t *ret);
+int bpcond_hit_register_by_name(const struct bpcond_hit *hit, const char *name, uint64_t *ret);
+
+/* "rax" … "gs_base". Return: NULL for a number that is no register. */
+const char *bpcond_register_name(enum bpcond_register id);
+/* Return: an enum bpcond_register; -ENOENT. */
+int bpcond_register_by_name(const char *name);
+
+typedef struct bpcond_piece {
+	uint64_t at;       /* user address */
+	uint32_t length;   /* bytes asked for */
+	uint32_t read;     /* how many of them could be read */
+	const void *bytes; /* `length` bytes, those that were not read are 0; as long as the hit */
+} bpcond_piece;
+
+/* The index-th captured piece of memory. Return: 0; -ENODATA. */
+int bpcond_hit_memory(const struct bpcond_hit *hit, unsigned index, bpcond_piece *ret);
+
+/* The user's return addresses, innermost first. *ret is as long as the hit. Return: how many. */
+size_t bpcond_hit_stack(const struct bpcond_hit *hit, const uint64_t **ret);
+
+/*
+ * The hit as one JSON object without a line end, its keys always all there and in this order:
+ * breakpoint, sequence, pid, tid, cpu, time, address, flags, registers, memory, stack. The `data` of a
+ * piece of memory holds the bytes that were read, and only those.
+ *
+ * Return: 0 and *ret_json (free()); -EBADMSG; -ENOMEM.
+ */
+int bpcond_hit_to_json(const struct bpcond_hit *hit, char **ret_json);
+
+/* ---- Conditions in text ---------------------------------------------------------------------- */
+
+/* Where in a text the mistake is, from 1, the column in bytes. */
+typedef struct bpcond_text_error {
+	unsigned line, column;
+	char message[256];
+} bpcond_text_error;
+
+enum bpcond_symbol_kind {
+	BPCOND_SYMBOL_INTEGER = 0, /* an integer, or a pointer: `pointers` > 0 */
+	BPCOND_SYMBOL_ARRAY,       /* of what the other members describe; stands for its address */
+	BPCOND_SYMBOL_FUNCTION,    /* stands for its address */
+	BPCOND_SYMBOL_OTHER,       /* a struct, a double, …: only its address can be taken */
+	BPCOND_SYMBOL_IN_REGISTER, /* an integer or pointer, held by base_register: no address */
+};
+
+/*
+ * What a name of the program stands for. Zeroed but for `address`, `size` and `is_signed` it is an
+ * integer variable in memory.
+ */
+typedef struct bpcond_symbol {
+	uint64_t address;
+	/* Of the integer itself, or of what the pointer leads to or the array holds: 1, 2, 4, 8 bytes. 0:
+	 * no integer there (void, a struct, a function, …). */
+	int size;
+	int is_signed;
+	enum bpcond_symbol_kind kind;
+	unsigned pointers; /* levels of pointers around the integer */
+	/* The register that `address` counts from: "rbp", "fs_base", …; NULL: none. */
+	const char *base_register;
+} bpcond_symbol;
+
+/* Return: 0 and *ret (zeroed by the caller); -ENOENT no such name; -EEXIST several things have it;
+ * -EOPNOTSUPP it stands for nothing a condition can reach; another negative errno ends the parsing. */
+typedef int (*bpcond_symbol_lookup)(void *userdata, const char *name, bpcond_symbol *ret);
+
+typedef struct bpcond_text_scope {
+	const char *const *parameters; /* declared names, in any order */
+	size_t n_parameters;
+	int data_breakpoint;         /* `value` and `previous` exist */
+	bpcond_symbol_lookup lookup; /* NULL: no names of the program */
+	void *userdata;
+	int lent_filter; /* `$_counter` exists */
+} bpcond_text_scope;
+
+/*
+ * Compiles the C-like text form to the JSON tree that the daemon takes. `scope` may be NULL: no
+ * parameters, no symbols, an execution breakpoint.
+ *
+ * Return: 0 and *ret_json (free()); 1 and *error; -ENOMEM, or what the lookup returned.
+ */
+int bpcond_condition_from_text(const char *text, const bpcond_text_scope *scope, char **ret_json,
+			       bpcond_text_error *error);
+
+/* The text form of a JSON tree, which compiles to the same tree again. Return: 0 and *ret_text
+ * (free()); -EINVAL when `json` is no condition; -ENOMEM. */
+int bpcond_condition_to_text(const char *json, char **ret_text);
+
+/* ---- Locations and the program's symbols ------------------------------------------------------- */
+
+/* Why a location could not be resolved. Positive: a mistake in the text or a state of the process. */
+enum bpcond_location_problem {
+	BPCOND_LOCATION_MALFORMED = 1,
+	BPCOND_LOCATION_NOT_FOUND, /* no such symbol, file or line in what is loaded */
+	BPCOND_LOCATION_NO_MODULE, /* no such module is loaded; the process may load it later */
+	BPCOND_LOCATION_AMBIGUOUS, /* the message lists what it could mean */
+	/* Not found, but the dynamic linker has not loaded the program's shared libraries yet (or not
+	 * relocated them, for an indirect function): resolve again when the program's entry is reached. */
+	BPCOND_LOCATION_NOT_YET,
+	BPCOND_LOCATION_UNUSABLE, /* it is there but has no one address: thread-local, … */
+};
+
+typedef struct bpcond_location {
+	uint64_t address;
+	/* Bytes of the data symbol from `address` on; 0: a function, or not known. */
+	uint64_t size;
+	int is_function;
+	/* Of FILE.c:LINE the line whose code it is, which can be a later one; else 0. */
+	unsigned line;
+	char module[256]; /* the path of the file it lies in; "" for a bare address outside all */
+	char symbol[256]; /* that the location named or lies in; "" if there is none */
+} bpcond_location;
+
+/* The symbols of one process, as its files, debug information and memory show them to this process,
+ * at the time of the call. Not for two threads at once. */
+typedef struct bpcond_symbols bpcond_symbols;
+
+/*
+ * Looks at the modules of a process. Later loaded ones are seen by a new object only.
+ *
+ * Return: 0 and *ret (bpcond_symbols_free); -ESRCH; -EACCES when this process may not look at that one;
+ * a negative errno. `error` holds a sentence for a person then.
+ */
+int bpcond_symbols_new(pid_t pid, bpcond_symbols **ret, char *error, size_t error_size);
+
+/* Takes NULL. Return: NULL. */
+bpcond_symbols *bpcond_symbols_free(bpcond_symbols *symbols);
+
+/*
+ * Resolves a location:
+ *	0xADDR[+OFF]		that address
+ *	SYMBOL[+OFF]		the program's own symbol; else the one that the dynamic linker would
+ *				bind to (global, in load order); else the only local one
+ *	MODULE:SYMBOL[+OFF]	that of one module: its file name, or the beginning of it up to a dot or
+ *				dash (libc for libc.so.6)
+ *	FILE.c:LINE		the first instruction of the line, or of the next line that has code (of
+ *				the line that begins a function with a frame pointer: the first behind
+ *				its prologue); ambiguous if several functions, or inlined copies, have
+ *				code of it
+ * The address of a SYMBOL that is a function is its entry, where the arguments are in their registers,
+ * not the place behind its prologue. An indirect function (memcpy) gives the implementation that the process uses.
+ *
+ * Return: 0 and *ret; an enum bpcond_location_problem, or a negative errno, with a sentence in `error`.
+ */
+int bpcond_symbols_resolve(bpcond_symbols *symbols, const char *location, bpcond_location *ret,
+			   char *error, size_t error_size);
+
+/* The same in one call, for one location. */
+int bpcond_resolve(pid_t pid, const char *location, bpcond_location *ret, char *error,
+		   size_t error_size);
+
+/*
+ * A bpcond_symbol_lookup for bpcond_text_scope; `userdata` is a bpcond_symbols. Types come from debug
+ * information; without any, a data symbol of 1, 2, 4 or 8 bytes is taken for a signed integer.
+ */
+int bpcond_symbols_lookup(void *userdata, const char *name, bpcond_symbol *ret);
+
+/*
+ * Says where the program will stand when the names are used, as bpcond_symbols_resolve gave it: from then
+ * on bpcond_symbols_lookup also knows the local variables and parameters that debug information has
+ * there, in front of the globals. At a function's entry these are its parameters. 0: nowhere.
+ */
+void bpcond_symbols_set_place(bpcond_symbols *symbols, uint64_t address);
+
+/* Writes SYMBOL+0xOFF (MODULE) for an address, as much of it as is known. Return: 0; -ENOENT when the
+ * address lies in no module. */
+int bpcond_symbols_describe(bpcond_symbols *symbols, uint64_t address, char *ret, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
