@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * status: the daemon, what this kernel can do, and what a user may have.
+ */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/bus.h"
+#include "tools/output.h"
+
+static struct json_object *member(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(object, key, &value);
+	return value;
+}
+
+static void print_table(const char *title, struct json_object *table)
+{
+	printf("%s\n", title);
+	if (table == NULL || json_object_object_length(table) == 0) {
+		printf("  (none)\n");
+		return;
+	}
+	json_object_object_foreach(table, name, value)
+	{
+		const char *text = json_object_get_string(value);
+
+		if (json_object_is_type(value, json_type_boolean))
+			text = json_object_get_boolean(value) ? "yes" : "no";
+		printf("  %-22s ", name);
+		print_safe(stdout, text);
+		fputc('\n', stdout);
+	}
+}
+
+static void print_status(const Tool *tool, struct json_object *properties)
+{
+	printf("bpcondd ");
+	print_safe(stdout, json_object_get_string(member(properties, "Version")));
+	printf(" answers on the %s%s\n", tool->bus != NULL ? "bus " : "system bus",
+	       tool->bus != NULL ? tool->bus : "");
+	print_table("This kernel:", member(properties, "Features"));
+	print_table("Limits for each user:", member(properties, "Limits"));
+	printf("Open now: %d sessions, %d breakpoints\n",
+	       json_object_get_int(member(properties, "Sessions")),
+	       json_object_get_int(member(properties, "Breakpoints")));
+}
+
+/* The properties under the names that the rest of the JSON of this tool has: in lower case. */
+static void print_json(struct json_object *properties)
+{
+	static const char *const keys[][2] = {
+		{"version", "Version"},   {"features", "Features"},       {"limits", "Limits"},
+		{"sessions", "Sessions"}, {"breakpoints", "Breakpoints"},
+	};
+
+	fputc('{', stdout);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		printf("%s\"%s\":%s", i == 0 ? "" : ",", keys[i][0],
+		       json_object_to_json_string_ext(member(properties, keys[i][1]),
+						      JSON_C_TO_STRING_PLAIN));
+	puts("}");
+}
+
+ExitStatus command_status(Tool *tool, int argc, char **argv)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct json_object *properties = NULL;
+	ExitStatus status;
+	sd_bus *bus = NULL;
+	int first, r;
+
+	status = bus_options(tool, argc, argv, &first);
+	if (status != STATUS_HITS)
+		return status;
+	if (first != argc)
+		return complain_usage("status takes no argument");
+	status = bus_open(tool, &bus);
+	if (status != STATUS_HITS)
+		return status;
+	r = bus_get_all(bus, BUS_ROOT, BUS_INTERFACE "Manager", &error, &properties);
+	if (r < 0)
+		status = bus_complain(r, &error);
+	else if (tool->json)
+		print_json(properties);
+	else
+		print_status(tool, properties);
+	json_object_put(properties);
+	sd_bus_error_free(&error);
+	sd_bus_close_unref(bus);
+	return status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Following an armed breakpoint to its end: hits, live line, signals, limit, timeout, summary.
+ */
+#ifndef TOOLS_FOLLOW_H
+#define TOOLS_FOLLOW_H
+
+#include "tools/options.h"
+
+typedef struct Follow {
+	const Tool *tool;
+	const Options *options;
+	bpcond_client *client;
+	bpcond_session *session;
+	bpcond_breakpoint *breakpoint;
+	pid_t child; /* of `run`: the target, to be reaped; 0: none */
+	/* Called once the breakpoint is armed and signals are watched, before `ready`. NULL: nothing.
+	 * Return: STATUS_HITS to go on. */
+	ExitStatus (*begin)(void *userdata);
+	void *userdata;
+} Follow;
+
+/* Says `ready`, shows hits until it is over, then the summary. Return: the exit status. */
+ExitStatus follow(const Follow *follow);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A breakpoint in a shared library can only be set once the library is there, and must be set before
+ * the program runs. The point in between is the program's entry, where the dynamic linker jumps when
+ * it is done (AT_ENTRY of the auxiliary vector). To stop there, one byte of the child's own copy of
+ * that page is an int3 for a while; nobody else sees it.
+ */
+#include "tools/launch.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	INT3 = 0xcc,
+};
+
+static void __attribute__((noreturn)) child(char **argv, int error_fd)
+{
+	int number;
+	ssize_t n;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0)
+		execvp(argv[0], argv);
+	number = errno;
+	n = write(error_fd, &number, sizeof(number));
+	(void)n;
+	_exit(127);
+}
+
+/* Return: 0 and *ret_status; a negative errno. */
+static int wait_for(pid_t pid, int *ret_status)
+{
+	pid_t r;
+
+	do
+		r = waitpid(pid, ret_status, 0);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+/* Return: 0 and *ret_status, stopped at the exec or ended; a negative errno. */
+static int wait_for_exec(pid_t pid, int *ret_status)
+{
+	for (;;) {
+		int r = wait_for(pid, ret_status);
+
+		if (r < 0 || !WIFSTOPPED(*ret_status) || WSTOPSIG(*ret_status) == SIGTRAP)
+			return r;
+		/* A signal before the exec, from the terminal for instance, takes its course. */
+		if (ptrace(PTRACE_CONT, pid, NULL, (void *)(long)WSTOPSIG(*ret_status)) < 0)
+			return -errno;
+	}
+}
+
+pid_t launch(char **argv)
+{
+	int fds[2], number = 0, status = 0, r;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	/* What is in our buffers is not to be printed by both. */
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		r = -errno;
+		close(fds[0]);
+		close(fds[1]);
+		return r;
+	}
+	if (pid == 0)
+		child(argv, fds[1]);
+	close(fds[1]);
+	r = wait_for_exec(pid, &status);
+	if (r >= 0 && !WIFSTOPPED(status)) {
+		n = read(fds[0], &number, sizeof(number));
+		r = n == (ssize_t)sizeof(number) && number > 0 ? -number : -ECHILD;
+	}
+	close(fds[0]);
+	if (r < 0)
+		return r;
+	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL) < 0) {
+		r = -errno;
+		launch_kill(pid);
+		return r;
+	}
+	return pid;
+}
+
+static int entry_address(pid_t pid, uint64_t *ret)
+{
+	Elf64_auxv_t entry;
+	char path[64];
+	FILE *file;
+	int r = -ENOENT;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return -errno;
+	while (fread(&entry, sizeof(entry), 1, file) == 1) {
+		if (entry.a_type == AT_ENTRY) {
+			*ret = entry.a_un.a_val;
+			r = 0;
+			break;
+		}
+	}
+	fclose(file);
+	return r;
+}
+
+static int peek(pid_t pid, uint64_t address, long *ret)
+{
+	errno = 0;
+	*ret = ptrace(PTRACE_PEEKTEXT, pid, (void *)address, NULL);
+	return errno == 0 ? 0 : -errno;
+}
+
+static int poke(pid_t pid, uint64_t address, long value)
+{
+	return ptrace(PTRACE_POKETEXT, pid, (void *)address, (void *)value) < 0 ? -errno : 0;
+}
+
+/* Goes on until the int3 behind `entry` has been executed; signals on the way are the program's. */
+static int run_until(pid_t pid, uint64_t entry, struct user_regs_struct *registers)
+{
+	long signal_number = 0;
+
+	for (;;) {
+		int status = 0, r;
+
+		if (ptrace(PTRACE_CONT, pid, NULL, (void *)signal_number) < 0)
+			return -errno;
+		r = wait_for(pid, &status);
+		if (r < 0)
+			return r;
+		if (!WIFSTOPPED(status))
+			return -ESRCH;
+		signal_number = WSTOPSIG(status);
+		if (signal_number != SIGTRAP)
+			continue;
+		if (ptrace(PTRACE_GETREGS, pid, NULL, registers) < 0)
+			return -errno;
+		if (registers->rip == entry + 1)
+			return 0;
+	}
+}
+
+int launch_run_to_entry(pid_t pid)
+{
+	struct user_regs_struct registers;
+	uint64_t entry = 0;
+	long original = 0;
+	int r;
+
+	r = entry_address(pid, &entry);
+	if (r < 0)
+		return r;
+	r = peek(pid, entry, &original);
+	if (r < 0)
+		return r;
+	r = poke(pid, entry, (original & ~0xffL) | INT3);
+	if (r < 0)
+		return r;
+	r = run_until(pid, entry, &registers);
+	if (r < 0)
+		return r;
+	registers.rip = entry;
+	if (ptrace(PTRACE_SETREGS, pid, NULL, &registers) < 0)
+		return -errno;
+	return poke(pid, entry, original);
+}
+
+int launch_detach(pid_t pid)
+{
+	return ptrace(PTRACE_DETACH, pid, NULL, NULL) < 0 ? -errno : 0;
+}
+
+void launch_kill(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	wait_for(pid, &status);
+}
