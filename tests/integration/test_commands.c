@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bpcondctl as a user meets it: on a target that keeps its own tally, on mistakes, and on what it
+ * prints for programs. Exit statuses are part of its interface.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/command.h"
+#include "tests/support/integration.h"
+#include "tests/support/target.h"
+
+enum {
+	STATUS_HITS = 0,
+	STATUS_NO_HITS = 1,
+	STATUS_USAGE = 2,
+	STATUS_REFUSED = 3,
+	STATUS_NO_TARGET = 4,
+	STATUS_NO_DAEMON = 5,
+};
+
+/* Starts bpcondctl; returns once it is ready. */
+#define start_ready(command, ...)                                                               \
+	do {                                                                                    \
+		command_start(command, (const char *[]){integration_program("tools/bpcondctl"), \
+							__VA_ARGS__, NULL});                    \
+		command_wait_text(command, COMMAND_STDERR, "ready");                            \
+	} while (0)
+
+/* Runs bpcondctl to its end. Return: its exit status. */
+#define run_command(command, ...)                                                        \
+	(command_start(command, (const char *[]){integration_program("tools/bpcondctl"), \
+						 __VA_ARGS__, NULL}),                    \
+	 command_finish(command))
+
+static char *decimal(long number)
+{
+	static char texts[4][32];
+	static unsigned next;
+	char *text = texts[next++ % 4];
+
+	snprintf(text, 32, "%ld", number);
+	return text;
+}
+
+/* Hits of a --json output whose lines hold `text`; all hits must. */
+static size_t check_hit_lines(const Command *command, const char *text)
+{
+	size_t hits = command_count(command, COMMAND_STDOUT, "{\"breakpoint\":");
+
+	ck_assert_uint_eq(command_count(command, COMMAND_STDOUT, text), hits);
+	return hits;
+}
+
+/* malloc(4096) of eight threads, four of which start after the attach, against their own tally. */
+START_TEST(break_on_malloc_in_eight_threads)
+{
+	Command command;
+	Target target;
+	long tally;
+
+	target_start(&target, "mallocs", NULL, NULL);
+	start_ready(&command, "break", "--json", "--regs", "rdi", "-p", decimal(target.pid),
+		    "libc.so.6:malloc", "if", "$rdi == 4096");
+	target_ask(&target, "early done", "early");
+	target_ask(&target, "late done", "late");
+	tally = target_ask(&target, "tally", "report");
+	ck_assert_int_gt(tally, 1000);
+	kill(command.pid, SIGINT);
+	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+
+	ck_assert_uint_eq(check_hit_lines(&command, "\"registers\":{\"rdi\":\"0x1000\"}"),
+			  (size_t)tally);
+	ck_assert_uint_eq(command_summary(&command, "hits"), (unsigned long)tally);
+	ck_assert_uint_eq(command_summary(&command, "dropped"), 0);
+	ck_assert_uint_eq(command_summary(&command, "lost"), 0);
+	ck_assert_uint_eq(command_summary(&command, "evaluated"),
+			  command_summary(&command, "hits") +
+				  command_summary(&command, "rejected"));
+	/* eight threads of 20,000 calls each, and the few of the program around them */
+	ck_assert_uint_ge(command_summary(&command, "traps"), 8 * 20000);
+	command_end(&command);
+}
+END_TEST
+
+START_TEST(watch_reports_exactly_the_stores)
+{
+	char condition[64];
+	Command command;
+	Target target;
+	long above = 0;
+
+	target_start(&target, "stores", NULL, NULL);
+	snprintf(condition, sizeof(condition), "*(int *)0x%lx > 100",
+		 (unsigned long)target_address_of(&target, "value"));
+	start_ready(&command, "watch", "--json", "--length", "4", "-p", decimal(target.pid),
+		    "stores_pair", "if", condition);
+	target_ask(&target, "above", "other 500");
+	/* in parts, so that a ring of hits is not more than a busy machine can read in time */
+	for (int i = 0; i < 20; i++)
+		above += target_ask(&target, "above", "store 1000");
+	kill(command.pid, SIGINT);
+	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+	ck_assert_int_gt(above, 1000);
+	ck_assert_uint_eq(command_summary(&command, "dropped"), 0);
+	ck_assert_uint_eq(check_hit_lines(&command, "\"flags\":[]"), (size_t)above);
+	ck_assert_uint_eq(command_summary(&command, "traps"), 20000);
+	ck_assert_uint_eq(command_summary(&command, "rejected"), 20000 - (unsigned long)above);
+	command_end(&command);
+}
+END_TEST
+
+/* The same condition as a typed expression over the watched symbol. */
+START_TEST(watch_with_value)
+{
+	Command command;
+	Target target;
+	long above;
+
+	target_start(&target, "stores", NULL, NULL);
+	start_ready(&command, "watch", "--json", "--length", "4", "-p", decimal(target.pid),
+		    "stores_pair", "if", "(int)value > 100");
+	above = target_ask(&target, "above", "store 5000");
+	kill(command.pid, SIGINT);
+	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+	ck_assert_uint_eq(command_summary(&command, "hits"), (unsigned long)above);
+	command_end(&command);
+}
+END_TEST
+
+START_TEST(it_ends_with_the_target)
+{
+	Command command;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	start_ready(&command, "break", "-p", decimal(target.pid), "loop_work", "if", "$rdi == 7");
+	target_ask(&target, "called", "call 10");
+	target_send(&target, "exit 0");
+	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+	command_end(&command);
+
+	target_start(&target, "loop", NULL, NULL);
+	start_ready(&command, "break", "-p", decimal(target.pid), "loop_work", "if", "$rdi == -1");
+	target_ask(&target, "called", "call 10");
+	target_kill(&target);
+	ck_assert_int_eq(command_finish(&command), STATUS_NO_HITS);
+	command_end(&command);
+}
+END_TEST
+
+START_TEST(limit_and_timeout_end_it)
+{
+	Command command;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	start_ready(&command, "break", "--json", "--limit", "3", "-p", decimal(target.pid),
+		    "loop_work");
+	target_ask(&target, "called", "call 10");
+	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+	ck_assert_uint_eq(command_summary(&command, "hits"), 3);
+	ck_assert_uint_eq(check_hit_lines(&command, "\"pid\":"), 3);
+	command_end(&command);
+
+	ck_assert_int_eq(run_command(&command, "break", "--timeout", "1", "-p", decimal(target.pid),
+				     "loop_work"),
+			 STATUS_NO_HITS);
+	command_end(&command);
+}
+END_TEST
+
+START_TEST(run_starts_a_program)
+{
+	Command command;
+
+	command_start(&command, (const char *[]){integration_program("tools/bpcondctl"), "run",
+						 "--json", "--regs", "rdi", "break", "loop_work",
+						 "if", "$rdi % 10 == 5", "--", "sh", "-c",
+						 "echo call 100 | exec \"$0\"",
+						 integration_program("tests/targets/loop"), NULL});
+	/* sh is not the loop: the symbol is not there, and that is said */
+	ck_assert_int_eq(command_finish(&command), STATUS_USAGE);
+	command_end(&command);
+
+	command_start(&command, (const char *[]){integration_program("tools/bpcondctl"), "run",
+						 "--json", "break", "libc.so.6:malloc", "if",
+						 "$rdi == 4096", "--", "/bin/true", NULL});
+	ck_assert_int_le(command_finish(&command), STATUS_NO_HITS);
+	ck_assert_uint_ge(command_summary(&command, "traps"), 0);
+	command_end(&command);
+}
+END_TEST
+
+START_TEST(exit_statuses_of_failures)
+{
+	Command command;
+	Target target, other;
+
+	target_start(&target, "loop", NULL, NULL);
+	target_start_as(&other, ENVIRONMENT_USER_B, integration_program("tests/targets/loop"),
+			NULL);
+
+	ck_assert_int_eq(run_command(&command, "nonsense"), STATUS_USAGE);
+	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "break", "-p", decimal(target.pid), "loop_work",
+				     "if", "$rdi =="),
+			 STATUS_USAGE);
+	/* a caret under the mistake */
+	ck_assert_uint_ge(command_count(&command, COMMAND_STDERR, "^"), 1);
+	command_end(&command);
+	ck_assert_int_eq(
+		run_command(&command, "break", "-p", decimal(target.pid), "no_such_symbol"),
+		STATUS_USAGE);
+	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "break", "-p", decimal(other.pid), "0x401000"),
+			 STATUS_REFUSED);
+	ck_assert_uint_ge(strlen(command.texts[COMMAND_STDERR]), 20);
+	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "break", "-p", "4194303", "0x401000"),
+			 STATUS_NO_TARGET);
+	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "status", "--bus", "unix:path=/nonexistent"),
+			 STATUS_NO_DAEMON);
+	command_end(&command);
+}
+END_TEST
+
+START_TEST(status_list_and_rm)
+{
+	Command session, command;
+	Target target;
+	char *path, *end;
+
+	target_start(&target, "loop", NULL, NULL);
+	start_ready(&session, "break", "-p", decimal(target.pid), "loop_work", "if", "$rdi == 1");
+	ck_assert_int_eq(run_command(&command, "status"), 0);
+	ck_assert_uint_ge(command_count(&command, COMMAND_STDOUT, "hardware-slots"), 1);
+	command_end(&command);
+
+	ck_assert_int_eq(run_command(&command, "list", "--json"), 0);
+	path = strstr(command.texts[COMMAND_STDOUT], "/org/bpcond1/session/");
+	ck_assert_msg(path != NULL, "%s", command.texts[COMMAND_STDOUT]);
+	end = path + strcspn(path, "\"");
+	*end = '\0';
+	path = strdup(path);
+	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "rm", path), 0);
+	command_end(&command);
+	ck_assert_int_eq(command_finish(&session), STATUS_NO_HITS);
+	command_end(&session);
+	free(path);
+}
+END_TEST
+
+int main(int argc, char *argv[])
+{
+	Suite *suite = suite_create("commands");
+
+	integration_add(suite, "break on malloc in eight threads",
+			break_on_malloc_in_eight_threads);
+	integration_add(suite, "watch reports exactly the stores",
+			watch_reports_exactly_the_stores);
+	integration_add(suite, "watch with value", watch_with_value);
+	integration_add(suite, "it ends with the target", it_ends_with_the_target);
+	integration_add(suite, "--limit and --timeout end it", limit_and_timeout_end_it);
+	integration_add(suite, "run starts a program", run_starts_a_program);
+	integration_add(suite, "exit statuses of failures", exit_statuses_of_failures);
+	integration_add(suite, "status, list and rm", status_list_and_rm);
+	return integration_run(suite, argc, argv);
+}

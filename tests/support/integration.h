@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An integration test: a program with its own bus and its own daemon, whose test cases run as an
+ * ordinary user.
+ *
+ *	int main(int argc, char *argv[])
+ *	{
+ *		Suite *suite = suite_create("lifetime");
+ *
+ *		integration_add(suite, "a session ends with its target", ends_with_target);
+ *		return integration_run(suite, argc, argv);
+ *	}
+ */
+#ifndef SUPPORT_INTEGRATION_H
+#define SUPPORT_INTEGRATION_H
+
+#include <check.h>
+
+#include "tests/support/helper.h"
+#include "tests/support/tap.h"
+
+/* Adds a test case, a START_TEST function; it may take a minute. */
+void integration_add(Suite *suite, const char *name, const TTest *function);
+
+/*
+ * argv[1] is the build directory, where argv is what meson.build says. Starts bus and daemon, runs
+ * every test case as bpcond-test-a with DBUS_SYSTEM_BUS_ADDRESS set, ends all. Return: an exit
+ * status.
+ */
+int integration_run(Suite *suite, int argc, char *argv[]);
+
+/* In a test case: the path of a built program, as "tools/bpcondctl", where this user can run it.
+ * Static text, good until the next call but three. */
+char *integration_program(const char *name);
+
+#endif
