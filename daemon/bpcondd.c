@@ -24,10 +24,9 @@
 
 /* What one user may have at a time, in the order of QuotaResource. */
 static const uint64_t default_limits[QUOTA_RESOURCES] = {
-	[QUOTA_SESSIONS] = 64,
-	[QUOTA_BREAKPOINTS] = 256,
-	[QUOTA_EVENTS] = 8192,
-	[QUOTA_RING_BYTES] = 64 * 1024 * 1024,
+	[QUOTA_SESSIONS] = 64,     [QUOTA_BREAKPOINTS] = 256,
+	[QUOTA_EVENTS] = 8192,     [QUOTA_RING_BYTES] = 64 * 1024 * 1024,
+	[QUOTA_LENT_FILTERS] = 64,
 };
 
 typedef struct Options {

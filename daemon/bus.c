@@ -126,37 +126,37 @@ int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *er
 	return r;
 }
 
-static int check_user(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
-		      sd_bus_error *error)
+int bus_check_user(Bus *bus, const SessionOwner *owner, sd_bus_message *message, bool allow_user,
+		   sd_bus_error *error)
 {
 	Caller *caller;
 	int r;
 
+	if (!message)
+		return 0;
 	r = bus_caller(bus, message, &caller, error);
 	if (r < 0)
 		return r;
-	if (session->owner.mark == caller)
+	if (owner->mark == caller)
 		return 0;
-	if (allow_user && (caller->uid == session->owner.uid || caller->uid == 0))
+	if (allow_user && (caller->uid == owner->uid || caller->uid == 0))
 		return 0;
-	return sd_bus_error_setf(
-		error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
-		"Session %" PRIu32 " belongs to %s: open a session of your own.", session->number,
-		caller->uid == session->owner.uid ? "another connection" : "another user");
+	return sd_bus_error_setf(error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
+				 "%s belongs to %s: open one of your own.",
+				 sd_bus_message_get_path(message),
+				 caller->uid == owner->uid ? "another connection" : "another user");
 }
 
 int bus_check_owner(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
 		    sd_bus_error *error)
 {
-	return check_user(bus, session, message, allow_user, error);
+	return bus_check_user(bus, &session->owner, message, allow_user, error);
 }
 
 int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error)
 {
-	sd_bus_message *message = sd_bus_get_current_message(bus->bus);
-
-	/* No message: our own PropertiesChanged signals. */
-	return message ? check_user(bus, session, message, true, error) : 0;
+	return bus_check_user(bus, &session->owner, sd_bus_get_current_message(bus->bus), true,
+			      error);
 }
 
 static void on_session_end(Session *session, SessionEnd end, void *userdata)
@@ -254,6 +254,9 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	if (r < 0)
 		return r;
 	r = bus_breakpoint_add(bus);
+	if (r < 0)
+		return r;
+	r = bus_lend_add(bus);
 	if (r < 0)
 		return r;
 	r = sd_bus_set_exit_on_disconnect(bus->bus, 1);

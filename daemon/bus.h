@@ -69,12 +69,15 @@ int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *er
  */
 int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_error *error);
 
-/* Whether the sender owns the session, which is asked before every act on it; `allow_user` lets
- * other connections of the same user and root do it as well. Return: 0; negative, and *error. */
+/* Whether the sender is the owner, which is asked before every act on what it owns; `allow_user`
+ * lets other connections of the same user and root do it as well. `message` NULL, of our own
+ * signals: yes. Return: 0; negative, and *error. */
+int bus_check_user(Bus *bus, const SessionOwner *owner, sd_bus_message *message, bool allow_user,
+		   sd_bus_error *error);
+
+/* The same for a session, and for its properties, whose getters are not told the message. */
 int bus_check_owner(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
 		    sd_bus_error *error);
-
-/* The same for properties, whose getters are not told the message. */
 int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error);
 
 void bus_session_path(const Session *session, char ret[static BUS_MAX_PATH]);
@@ -89,5 +92,9 @@ Session *bus_parse_session(Bus *bus, const char *path, const char **ret_rest);
 int bus_manager_add(Bus *bus);
 int bus_session_add(Bus *bus);
 int bus_breakpoint_add(Bus *bus);
+int bus_lend_add(Bus *bus);
+
+/* LendFilter of the Manager interface (bus_lend.c). */
+int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 #endif

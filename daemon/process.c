@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -148,6 +149,13 @@ int process_from_pid(pid_t pid, Process *ret, Refusal *refusal)
 void process_clear(Process *process)
 {
 	process->pidfd = close_fd(process->pidfd);
+}
+
+bool process_has_exited(const Process *process)
+{
+	struct pollfd poll_fd = {.fd = process->pidfd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 0) > 0;
 }
 
 int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret, Refusal *refusal)

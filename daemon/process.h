@@ -35,6 +35,9 @@ int process_from_pid(pid_t pid, Process *ret, Refusal *refusal);
 
 void process_clear(Process *process);
 
+/* Whether it has exited, all its threads included; a zombie has. */
+bool process_has_exited(const Process *process);
+
 /* Remembers the process's present exec, so that process_look refuses it after the next.
  * Return: 0; REFUSED_TARGET_EXITED; negative errno. */
 int process_pin_exec(Process *process, TaskReader *reader, Refusal *refusal);

@@ -38,6 +38,7 @@ static const struct {
 				    "thread of a breakpoint is an event"},
 	[QUOTA_RING_BYTES] = {"ring-bytes", "ask for a smaller ring (hits-bytes), or close a "
 					    "session and every descriptor of its ring"},
+	[QUOTA_LENT_FILTERS] = {"lent-filters", "return a lent filter that is no longer needed"},
 };
 
 int quota_new(const uint64_t limits[static QUOTA_RESOURCES], QuotaTable **ret)

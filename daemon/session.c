@@ -8,6 +8,7 @@
 #include "daemon/access.h"
 #include "daemon/bpf_attach.h"
 #include "daemon/breakpoint.h"
+#include "daemon/lent_filter.h"
 #include "daemon/log.h"
 #include "daemon/session.h"
 #include "daemon/spec.h"
@@ -72,6 +73,8 @@ Broker *broker_free(Broker *broker)
 		return NULL;
 	while (broker->sessions)
 		session_end(broker->sessions, SESSION_DAEMON_STOPPING);
+	while (broker->lent_filters)
+		lent_filter_return(broker->lent_filters);
 	sd_event_source_disable_unref(broker->limit_timer);
 	task_reader_free(broker->reader);
 	filter_engine_free(broker->engine);
@@ -109,7 +112,14 @@ size_t broker_count_breakpoints(const Broker *broker)
 
 void broker_end_owner(Broker *broker, const void *mark)
 {
+	LentFilter *next_lent;
 	Session *next;
+
+	for (LentFilter *lent = broker->lent_filters; lent; lent = next_lent) {
+		next_lent = lent->next;
+		if (lent->owner.mark == mark)
+			lent_filter_return(lent);
+	}
 
 	for (Session *session = broker->sessions; session; session = next) {
 		next = session->next;
@@ -213,8 +223,9 @@ static void exec_watch_move(Session *session)
 	int r;
 
 	r = process_look(&session->target, session->broker->reader, &tasks, &refusal);
-	if (r == REFUSED_TARGET_EXITED) {
-		session_end(session, SESSION_TARGET_EXEC);
+	if (r > 0) {
+		session_end(session, process_has_exited(&session->target) ? SESSION_TARGET_EXITED
+									  : SESSION_TARGET_EXEC);
 		return;
 	}
 	if (r < 0) {
@@ -275,7 +286,7 @@ static Session *session_free(Session *session)
 	return NULL;
 }
 
-static int check_ring_bytes(uint64_t bytes, Refusal *refusal)
+int session_check_ring_bytes(uint64_t bytes, Refusal *refusal)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE);
 
@@ -328,7 +339,7 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, uin
 	Session *session;
 	int r;
 
-	r = check_ring_bytes(ring_bytes, refusal);
+	r = session_check_ring_bytes(ring_bytes, refusal);
 	if (r != 0)
 		return r;
 	r = quota_take(broker->quota, owner->uid, QUOTA_SESSIONS, 1, refusal);

@@ -20,6 +20,7 @@
 
 typedef struct Breakpoint Breakpoint;
 typedef struct Broker Broker;
+typedef struct LentFilter LentFilter;
 typedef struct Session Session;
 
 enum {
@@ -54,6 +55,8 @@ struct Broker {
 	BrokerHooks hooks;
 	Session *sessions; /* list by Session.next, newest first; owns */
 	uint32_t last_session;
+	LentFilter *lent_filters; /* list by LentFilter.next, newest first; owns */
+	uint32_t last_lent_filter;
 	sd_event_source *limit_timer;
 };
 
@@ -107,7 +110,7 @@ size_t broker_count_breakpoints(const Broker *broker);
  * Return: 0; negative errno. */
 int broker_watch_limits(Broker *broker);
 
-/* Ends every session of that owner (SESSION_CLIENT_GONE). */
+/* Ends every session of that owner (SESSION_CLIENT_GONE), and revokes what was lent to it. */
 void broker_end_owner(Broker *broker, const void *mark);
 
 /*
@@ -118,6 +121,9 @@ void broker_end_owner(Broker *broker, const void *mark);
  */
 int session_open(Broker *broker, const SessionOwner *owner, Process *target, uint64_t ring_bytes,
 		 const char *client, Session **ret, Refusal *refusal);
+
+/* Whether a ring may have that size. Return: 0; REFUSED_INVALID_ARGUMENT. */
+int session_check_ring_bytes(uint64_t bytes, Refusal *refusal);
 
 /* Revokes and removes its breakpoints, tells the hook and frees it. */
 void session_end(Session *session, SessionEnd end);

@@ -364,23 +364,24 @@ static const struct {
 	const char *name;
 	ReadKey read;
 	bool data_only;
+	bool lent; /* a lent filter has it too */
 } spec_keys[] = {
-	{"access", read_access, false},
-	{"length", read_length, true},
-	{"address", read_address, false},
-	{"threads", read_threads, false},
-	{"parameters", read_parameters, false},
-	{"condition", read_condition, false},
-	{"on-fault", read_on_fault, false},
-	{"previous", read_previous, true},
-	{"skip", read_skip, false},
-	{"every", read_every, false},
-	{"limit", read_limit, false},
-	{"capture", spec_read_capture, false},
-	{"signal", read_signal, false},
-	{"events", read_events, false},
-	{"kernel-accesses", read_kernel_accesses, true},
-	{"enabled", read_enabled, false},
+	{"access", read_access, false, false},
+	{"length", read_length, true, false},
+	{"address", read_address, false, false},
+	{"threads", read_threads, false, false},
+	{"parameters", read_parameters, false, true},
+	{"condition", read_condition, false, true},
+	{"on-fault", read_on_fault, false, true},
+	{"previous", read_previous, true, false},
+	{"skip", read_skip, false, true},
+	{"every", read_every, false, true},
+	{"limit", read_limit, false, true},
+	{"capture", spec_read_capture, false, true},
+	{"signal", read_signal, false, false},
+	{"events", read_events, false, false},
+	{"kernel-accesses", read_kernel_accesses, true, false},
+	{"enabled", read_enabled, false, false},
 };
 
 enum {
@@ -406,20 +407,23 @@ static int read_key(SpecReader *reader, struct json_object *root, size_t row)
 
 static int read_root(SpecReader *reader, struct json_object *root)
 {
+	const char *required = reader->spec->lent ? "condition" : "address";
 	const char *names[N_SPEC_KEYS];
+	size_t n_names = 0;
 	int r;
 
 	if (!json_object_is_type(root, json_type_object))
 		return spec_fail_type(reader, "$", root,
 				      "an object, as in {\"address\": \"0x401136\"}");
 	for (size_t i = 0; i < N_SPEC_KEYS; i++)
-		names[i] = spec_keys[i].name;
-	r = spec_check_keys(reader, root, "$", names, N_SPEC_KEYS);
+		if (!reader->spec->lent || spec_keys[i].lent)
+			names[n_names++] = spec_keys[i].name;
+	r = spec_check_keys(reader, root, "$", names, n_names);
 	if (r != 0)
 		return r;
-	if (!json_object_object_get_ex(root, "address", NULL))
-		return spec_fail(reader, "$",
-				 "the key \"address\" is missing; write \"address\": \"0x...\"");
+	if (!json_object_object_get_ex(root, required, NULL))
+		return spec_fail(reader, "$", "the key \"%s\" is missing; write \"%s\": %s",
+				 required, required, reader->spec->lent ? "{...}" : "\"0x...\"");
 	for (size_t i = 0; i < N_SPEC_KEYS; i++) {
 		r = read_key(reader, root, i);
 		if (r != 0)
@@ -485,7 +489,7 @@ static Spec *spec_new(void)
 	return spec;
 }
 
-int spec_parse(const char *text, size_t length, Spec **ret, Refusal *refusal)
+static int parse(const char *text, size_t length, bool lent, Spec **ret, Refusal *refusal)
 {
 	SpecReader reader = {.text = text, .length = length, .refusal = refusal};
 	int r;
@@ -493,8 +497,9 @@ int spec_parse(const char *text, size_t length, Spec **ret, Refusal *refusal)
 	reader.spec = spec_new();
 	if (reader.spec == NULL)
 		return -ENOMEM;
+	reader.spec->lent = lent;
 	r = parse_text(&reader);
-	if (r == 0)
+	if (r == 0 && !lent)
 		r = write_text(&reader);
 	if (r != 0) {
 		spec_free(reader.spec);
@@ -502,6 +507,16 @@ int spec_parse(const char *text, size_t length, Spec **ret, Refusal *refusal)
 	}
 	*ret = reader.spec;
 	return 0;
+}
+
+int spec_parse(const char *text, size_t length, Spec **ret, Refusal *refusal)
+{
+	return parse(text, length, false, ret, refusal);
+}
+
+int spec_parse_lent(const char *text, size_t length, Spec **ret, Refusal *refusal)
+{
+	return parse(text, length, true, ret, refusal);
 }
 
 Spec *spec_free(Spec *spec)

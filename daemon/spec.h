@@ -64,7 +64,8 @@ typedef struct Spec {
 	bool kernel_accesses;
 	bool enabled;
 
-	char *text; /* the spec in normal form, JSON */
+	bool lent;  /* of a lent filter: no place, no threads, no signal */
+	char *text; /* the spec in normal form, JSON; NULL of a lent filter */
 } Spec;
 
 /*
@@ -74,6 +75,12 @@ typedef struct Spec {
  * path and the byte offset in the text of *refusal; -ENOMEM.
  */
 int spec_parse(const char *text, size_t length, Spec **ret, Refusal *refusal);
+
+/*
+ * The same for a lent filter, whose text is {"condition": …} with any of "parameters", "on-fault",
+ * "skip", "every", "limit" and "capture" as in a breakpoint's spec.
+ */
+int spec_parse_lent(const char *text, size_t length, Spec **ret, Refusal *refusal);
 
 /* Return: NULL. Takes NULL and half-built specs. */
 Spec *spec_free(Spec *spec);

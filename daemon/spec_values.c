@@ -169,8 +169,9 @@ int spec_read_condition(SpecReader *reader, struct json_object *value, const cha
 			Condition **ret)
 {
 	const ConditionScope scope = {
-		.use = reader->spec->access == SPEC_EXECUTE ? CONDITION_FOR_EXECUTE
-							    : CONDITION_FOR_DATA,
+		.use = reader->spec->lent                     ? CONDITION_FOR_LENT
+		       : reader->spec->access == SPEC_EXECUTE ? CONDITION_FOR_EXECUTE
+							      : CONDITION_FOR_DATA,
 		.parameters = (const char *const *)reader->spec->parameters,
 		.n_parameters = reader->spec->n_parameters,
 	};

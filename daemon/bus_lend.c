@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * LendFilter of org.bpcond1.Manager, and org.bpcond1.Filter on /org/bpcond1/filter/N: the counts of
+ * a lent filter, and Return.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/bus.h"
+#include "daemon/lent_filter.h"
+#include "daemon/spec_lent.h"
+#include "daemon/util.h"
+
+#define BUS_FILTER_PREFIX BUS_PATH "/filter"
+#define BUS_FILTER        "org.bpcond1.Filter"
+
+typedef struct LendOptions {
+	uint64_t ring_bytes;
+	int only_when_traced;
+	LentTerms *terms; /* the options that are keys of the spec; owned */
+} LendOptions;
+
+static void lend_options_clear(LendOptions *options)
+{
+	lent_terms_free(options->terms);
+}
+
+/* "parameters", a{sx}: names and first values. */
+static int read_parameters(sd_bus_message *message, LentTerms *terms)
+{
+	int r;
+
+	r = sd_bus_message_enter_container(message, 'v', "a{sx}");
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(message, 'a', "{sx}");
+	if (r < 0)
+		return r;
+	for (;;) {
+		const char *name;
+		int64_t first;
+
+		r = sd_bus_message_read(message, "{sx}", &name, &first);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		r = lent_terms_add_parameter(terms, name, first);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_exit_container(message);
+	if (r < 0)
+		return r;
+	return sd_bus_message_exit_container(message);
+}
+
+/* "capture", s: JSON as in a breakpoint's spec. */
+static int read_capture(sd_bus_message *message, LentTerms *terms, sd_bus_error *error)
+{
+	const char *text;
+	Refusal refusal;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "s", &text);
+	if (r < 0)
+		return r;
+	r = lent_terms_add_json(terms, "capture", text, &refusal);
+	return r > 0 ? bus_fail(r, &refusal, message, error) : r;
+}
+
+static int read_number(sd_bus_message *message, const char *name, LentTerms *terms)
+{
+	uint64_t number;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "t", &number);
+	return r < 0 ? r : lent_terms_add_number(terms, name, number);
+}
+
+static int read_on_fault(sd_bus_message *message, LentTerms *terms)
+{
+	const char *text;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "s", &text);
+	return r < 0 ? r : lent_terms_add_string(terms, "on-fault", text);
+}
+
+static int read_option(sd_bus_message *message, const char *name, LendOptions *options,
+		       sd_bus_error *error)
+{
+	if (strcmp(name, "hits-bytes") == 0)
+		return sd_bus_message_read(message, "v", "t", &options->ring_bytes);
+	if (strcmp(name, "only-when-traced") == 0)
+		return sd_bus_message_read(message, "v", "b", &options->only_when_traced);
+	if (strcmp(name, "parameters") == 0)
+		return read_parameters(message, options->terms);
+	if (strcmp(name, "on-fault") == 0)
+		return read_on_fault(message, options->terms);
+	if (strcmp(name, "capture") == 0)
+		return read_capture(message, options->terms, error);
+	if (strcmp(name, "skip") == 0 || strcmp(name, "every") == 0 || strcmp(name, "limit") == 0)
+		return read_number(message, name, options->terms);
+	return sd_bus_error_setf(
+		error, SD_BUS_ERROR_INVALID_ARGS,
+		"There is no option \"%s\": there are hits-bytes (t), "
+		"only-when-traced (b), parameters (a{sx}), on-fault (s), capture (s), "
+		"skip, every and limit (t).",
+		name);
+}
+
+static int read_options(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
+{
+	int r;
+
+	r = lent_terms_new(&options->terms);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(message, 'a', "{sv}");
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		const char *name;
+
+		r = sd_bus_message_read(message, "s", &name);
+		if (r < 0)
+			return r;
+		if (lent_terms_has(options->terms, name))
+			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+						 "Option \"%s\" is given twice: leave one out.",
+						 name);
+		r = read_option(message, name, options, error);
+		if (r == -ENXIO && !sd_bus_error_is_set(error))
+			return sd_bus_error_setf(
+				error, SD_BUS_ERROR_INVALID_ARGS,
+				"Option \"%s\" has the wrong type: there are "
+				"hits-bytes (t), only-when-traced (b), parameters "
+				"(a{sx}), on-fault (s), capture (s), skip, every and "
+				"limit (t).",
+				name);
+		if (r < 0)
+			return r;
+		r = sd_bus_message_exit_container(message);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static void filter_path(const LentFilter *lent, char ret[static BUS_MAX_PATH])
+{
+	snprintf(ret, BUS_MAX_PATH, BUS_FILTER_PREFIX "/%" PRIu32, lent->number);
+}
+
+static int reply_filter(sd_bus_message *message, const LentFilter *lent)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct {
+		const char *name;
+		int fd;
+	} fds[] = {
+		{"program", lent->filter->program_fd},
+		{"counters", lent->filter->counters_fd},
+		{"parameters", lent->filter->parameters_fd},
+		{"hits", lent->ring_fd},
+		{"counter", lent->filter->counter_fd},
+	};
+	char path[BUS_MAX_PATH];
+	int r;
+
+	filter_path(lent, path);
+	r = sd_bus_message_new_method_return(message, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(reply, "o", path);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_open_container(reply, 'a', "{sh}");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i].fd < 0)
+			continue;
+		r = sd_bus_message_append(reply, "{sh}", fds[i].name, fds[i].fd);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(lend_options_clear) LendOptions options = {};
+	_cleanup_free_ char *text = NULL;
+	Bus *bus = userdata;
+	const char *condition;
+	SessionOwner owner;
+	LentFilter *lent;
+	Refusal refusal;
+	Caller *caller;
+	int r;
+
+	r = bus_caller(bus, message, &caller, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(message, "s", &condition);
+	if (r < 0)
+		return r;
+	r = read_options(message, &options, error);
+	if (r < 0)
+		return r;
+	r = lent_terms_compose(options.terms, condition, &text, &refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
+
+	owner = (SessionOwner){.mark = caller, .uid = caller->uid, .process = &caller->process};
+	r = lent_filter_new(bus->broker, &owner, text, strlen(text), options.ring_bytes,
+			    options.only_when_traced, &lent, &refusal);
+	if (r > 0)
+		lent_terms_relocate(&refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
+	r = reply_filter(message, lent);
+	if (r < 0) {
+		lent_filter_return(lent);
+		return bus_fail(r, NULL, message, error);
+	}
+	return 1;
+}
+
+static int find_filter(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
+		       void **ret_found, sd_bus_error *error)
+{
+	const Bus *bus = userdata;
+	LentFilter *lent;
+	uint32_t number;
+
+	if (strncmp(path, BUS_FILTER_PREFIX "/", strlen(BUS_FILTER_PREFIX "/")) != 0)
+		return 0;
+	path += strlen(BUS_FILTER_PREFIX "/");
+	if (!bus_parse_number(&path, &number) || *path)
+		return 0;
+	lent = lent_filter_find(bus->broker, number);
+	if (!lent)
+		return 0;
+	*ret_found = lent;
+	return 1;
+}
+
+static int method_return(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	LentFilter *lent = userdata;
+	int r;
+
+	r = bus_check_user(lent->broker->hooks.userdata, &lent->owner, message, true, error);
+	if (r < 0)
+		return r;
+	lent_filter_return(lent);
+	return sd_bus_reply_method_return(message, "");
+}
+
+static int property_count(sd_bus *sdbus, const char *path, const char *interface,
+			  const char *property, sd_bus_message *reply, void *userdata,
+			  sd_bus_error *error)
+{
+	const LentFilter *lent = userdata;
+	struct bpcond_counters counts;
+	int r;
+
+	r = bus_check_user(lent->broker->hooks.userdata, &lent->owner,
+			   sd_bus_get_current_message(sdbus), true, error);
+	if (r < 0)
+		return r;
+	filter_read_counts(lent->filter, &counts);
+
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[] = {
+		{"Evaluated", counts.evaluated}, {"Hits", counts.hits},
+		{"Rejected", counts.rejected},   {"Withheld", counts.withheld},
+		{"Faults", counts.faults},       {"Dropped", counts.dropped},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(property, all[i].name) == 0)
+			return sd_bus_message_append(reply, "t", all[i].value);
+	return -EINVAL;
+}
+
+/* Each asks bus_check_user. */
+static const sd_bus_vtable filter_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("Return", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_return,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_PROPERTY("Evaluated", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Hits", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Rejected", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Withheld", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Faults", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Dropped", "t", property_count, 0, 0),
+	SD_BUS_VTABLE_END,
+};
+
+int bus_lend_add(Bus *bus)
+{
+	return sd_bus_add_fallback_vtable(bus->bus, NULL, BUS_FILTER_PREFIX, BUS_FILTER,
+					  filter_vtable, find_filter, bus);
+}

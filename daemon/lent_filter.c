@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/lent_filter.h"
+#include "daemon/process.h"
+#include "daemon/util.h"
+
+/* Whose tasks the filter may look at: the borrower's own, by the ids of all his threads. */
+static int describe_borrower(Broker *broker, const SessionOwner *owner, bool only_when_traced,
+			     FilterLoan *ret, Refusal *refusal)
+{
+	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	int r;
+
+	r = process_look(owner->process, broker->reader, &tasks, refusal);
+	if (r == REFUSED_TARGET_EXITED)
+		return refuse(
+			refusal, REFUSED_NOT_AUTHORIZED,
+			"The process that opened this bus connection has exited, so its rights "
+			"cannot be told: connect anew.");
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < tasks.n_tasks; i++) {
+		const struct task_facts *task = &tasks.tasks[i];
+
+		if (task->ruid != owner->uid || task->euid != owner->uid ||
+		    task->suid != owner->uid || task->userns != tasks.tasks[0].userns)
+			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
+				      "Thread %u of the borrower has other user ids than its bus "
+				      "connection: borrow from a process with one user id.",
+				      task->tid);
+	}
+	*ret = (FilterLoan){
+		.borrower_uid = owner->uid,
+		.borrower_userns = tasks.tasks[0].userns,
+		.only_when_traced = only_when_traced,
+	};
+	return 0;
+}
+
+static LentFilter *lent_filter_free(LentFilter *lent)
+{
+	if (!lent)
+		return NULL;
+	filter_free(lent->filter);
+	spec_free(lent->spec);
+	close_fd(lent->ring_fd);
+	free(lent);
+	return NULL;
+}
+
+static int take_quota(Broker *broker, uid_t uid, uint64_t ring_bytes, Refusal *refusal)
+{
+	int r;
+
+	r = quota_take(broker->quota, uid, QUOTA_LENT_FILTERS, 1, refusal);
+	if (r != 0)
+		return r;
+	r = quota_take(broker->quota, uid, QUOTA_RING_BYTES, ring_bytes, refusal);
+	if (r != 0)
+		quota_give_back(broker->quota, uid, QUOTA_LENT_FILTERS, 1);
+	return r;
+}
+
+static void give_quota_back(Broker *broker, uid_t uid, uint64_t ring_bytes)
+{
+	quota_give_back(broker->quota, uid, QUOTA_RING_BYTES, ring_bytes);
+	quota_give_back(broker->quota, uid, QUOTA_LENT_FILTERS, 1);
+}
+
+static int build(LentFilter *lent, const FilterLoan *loan, Refusal *refusal)
+{
+	Broker *broker = lent->broker;
+	int r;
+
+	if (lent->ring_bytes) {
+		lent->ring_fd = filter_ring_new(lent->ring_bytes);
+		if (lent->ring_fd < 0)
+			return lent->ring_fd;
+	}
+	r = filter_new_lent(broker->engine, lent->spec, loan, lent->number, lent->ring_fd,
+			    &lent->filter, refusal);
+	if (r != 0)
+		return r;
+	filter_set_state(lent->filter, FILTER_ENABLED);
+	return 0;
+}
+
+int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text, size_t length,
+		    uint64_t ring_bytes, bool only_when_traced, LentFilter **ret, Refusal *refusal)
+{
+	FilterLoan loan = {};
+	LentFilter *lent;
+	Spec *spec;
+	int r;
+
+	if (ring_bytes) {
+		r = session_check_ring_bytes(ring_bytes, refusal);
+		if (r != 0)
+			return r;
+	}
+	r = describe_borrower(broker, owner, only_when_traced, &loan, refusal);
+	if (r != 0)
+		return r;
+	r = spec_parse_lent(text, length, &spec, refusal);
+	if (r != 0)
+		return r;
+	r = take_quota(broker, owner->uid, ring_bytes, refusal);
+	if (r != 0) {
+		spec_free(spec);
+		return r;
+	}
+	lent = calloc(1, sizeof(*lent));
+	if (lent) {
+		lent->broker = broker;
+		lent->owner = *owner;
+		lent->spec = spec;
+		lent->ring_fd = -EBADF;
+		lent->ring_bytes = ring_bytes;
+		lent->number = ++broker->last_lent_filter;
+		r = build(lent, &loan, refusal);
+	} else {
+		spec_free(spec);
+		r = -ENOMEM;
+	}
+	if (r != 0) {
+		lent_filter_free(lent);
+		give_quota_back(broker, owner->uid, ring_bytes);
+		return r;
+	}
+	lent->next = broker->lent_filters;
+	broker->lent_filters = lent;
+	*ret = lent;
+	return 0;
+}
+
+void lent_filter_return(LentFilter *lent)
+{
+	Broker *broker = lent->broker;
+	LentFilter **at;
+
+	for (at = &broker->lent_filters; *at != lent; at = &(*at)->next)
+		;
+	*at = lent->next;
+	give_quota_back(broker, lent->owner.uid, lent->ring_bytes);
+	lent_filter_free(lent);
+}
+
+LentFilter *lent_filter_find(const Broker *broker, uint32_t number)
+{
+	for (LentFilter *at = broker->lent_filters; at; at = at->next)
+		if (at->number == number)
+			return at;
+	return NULL;
+}
