@@ -189,6 +189,21 @@ static int find_module(const bpcond_symbols *symbols, const char *wanted, const 
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
 
+/* The source line of a function. */
+static void say_line(const Definition *definition, Message *message)
+{
+	Dwarf_Addr bias = 0;
+	Dwarf_Die *unit = symbols_unit_at(definition->module, definition->address, &bias);
+	Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, definition->address - bias) : NULL;
+	const char *file = line ? dwarf_linesrc(line, NULL, NULL) : NULL, *base;
+	int number;
+
+	if (!file || dwarf_lineno(line, &number) != 0)
+		return;
+	base = strrchr(file, '/');
+	say(message, ", %s:%d", base ? base + 1 : file, number);
+}
+
 static void list_definitions(const bpcond_symbols *symbols, const char *name,
 			     const Definitions *definitions, Message *message)
 {
@@ -200,16 +215,10 @@ static void list_definitions(const bpcond_symbols *symbols, const char *name,
 	say(message, "%s could be", name);
 	for (size_t i = 0; i < definitions->n && i < MAX_LISTED; i++) {
 		const Definition *definition = &definitions->items[i];
-		Dwfl_Line *line = dwfl_module_getsrc(definition->module->dwfl, definition->address);
-		const char *file, *base;
-		int number;
 
 		say(message, "%s %s:%s (0x%llx", i > 0 ? "," : "", definition->module->name, name,
 		    (unsigned long long)definition->address);
-		file = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
-		base = file ? strrchr(file, '/') : NULL;
-		if (file)
-			say(message, ", %s:%d", base ? base + 1 : file, number);
+		say_line(definition, message);
 		say(message, ")");
 	}
 	if (definitions->n > MAX_LISTED)

@@ -90,6 +90,9 @@ int symbols_type_of(const Definition *definition, bpcond_symbol *ret);
 /* The local variable of a name that is in scope at symbols->place. Return: as bpcond_symbols_lookup. */
 int symbols_find_local(const bpcond_symbols *symbols, const char *name, bpcond_symbol *ret);
 
+/* The compilation unit with the code at an address. NULL: none. */
+Dwarf_Die *symbols_unit_at(const Module *module, uint64_t address, Dwarf_Addr *ret_bias);
+
 /* The canonical frame address at a place of the code, as a register and an offset. Return: false if call
  * frame information does not say, or says more than that. */
 bool symbols_frame_address(const Module *module, uint64_t place, const char **ret_register,

@@ -181,6 +181,19 @@ int symbols_type_of(const Definition *definition, bpcond_symbol *ret)
 	}
 }
 
+Dwarf_Die *symbols_unit_at(const Module *module, uint64_t address, Dwarf_Addr *ret_bias)
+{
+	Dwarf_Die *unit = dwfl_module_addrdie(module->dwfl, address, ret_bias);
+
+	/* Not every compiler writes the table of addresses that this looks into. */
+	while (!unit || dwarf_haspc(unit, address - *ret_bias) != 1) {
+		unit = dwfl_module_nextcu(module->dwfl, unit, ret_bias);
+		if (!unit)
+			return NULL;
+	}
+	return unit;
+}
+
 /* ---- Local variables ------------------------------------------------------------------------- */
 
 /* DWARF's register numbers on x86-64, those that a frame can be based on and all others. */
@@ -342,7 +355,7 @@ int symbols_find_local(const bpcond_symbols *symbols, const char *name, bpcond_s
 	Dwarf_Addr bias;
 	int n, r = -ENOENT;
 
-	unit = module ? dwfl_module_addrdie(module->dwfl, symbols->place, &bias) : NULL;
+	unit = module ? symbols_unit_at(module, symbols->place, &bias) : NULL;
 	if (!unit)
 		return -ENOENT;
 	n = dwarf_getscopes(unit, symbols->place - bias, &scopes);

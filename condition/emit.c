@@ -126,6 +126,8 @@ static void emit_stores(Emitter *e, Expr *const roots[], size_t n)
 
 		e->fault = new_label(e);
 		value = emit_value(e, roots[i], ANY_REGISTER, 0);
+		/* Linux 6.1 follows what is stored other than by r10 like what decides a jump. */
+		prepare_jump(e, &value, NULL);
 		out = borrow_base(e, BASE_EXTRA);
 		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, out, value.reg, 8 * i, 0);
 		release_base(e, BASE_EXTRA, out);

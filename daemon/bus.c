@@ -161,11 +161,19 @@ int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error)
 
 static void on_session_end(Session *session, SessionEnd end, void *userdata)
 {
+	const Caller *owner = session->owner.mark;
 	Bus *bus = userdata;
 	char path[BUS_MAX_PATH];
 	int r = 0;
 
 	bus_session_path(session, path);
+	if (end != SESSION_CLIENT_GONE && end != SESSION_CLOSED) {
+		for (const Breakpoint *at = session->breakpoints; at && r >= 0; at = at->next)
+			r = bus_breakpoint_last_word(bus, at, owner->name);
+	}
+	if (r < 0)
+		log_error("cannot tell the last counts of %s: %s", path, strerror(-r));
+	r = 0;
 	if (end == SESSION_TARGET_EXITED || end == SESSION_TARGET_EXEC)
 		r = sd_bus_emit_signal(bus->bus, path, BUS_SESSION, "TargetExited", "");
 	if (r >= 0)

@@ -92,6 +92,9 @@ Session *bus_parse_session(Bus *bus, const char *path, const char **ret_rest);
 int bus_manager_add(Bus *bus);
 int bus_session_add(Bus *bus);
 int bus_breakpoint_add(Bus *bus);
+
+/* Tells the final counts to the connection `destination`. Return: negative errno on failure. */
+int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char *destination);
 int bus_lend_add(Bus *bus);
 
 /* LendFilter of the Manager interface (bus_lend.c). */

@@ -254,6 +254,34 @@ static int property_count(sd_bus *sdbus, const char *path, const char *interface
 	return -EINVAL;
 }
 
+/* The counts once more, to the session's owner only: a PropertiesChanged with all of them. After the
+ * end of the session there is nothing left to ask, and traps and lost are told by nothing else. */
+int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char *destination)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
+	char path[BUS_MAX_PATH];
+	BreakpointCounts counts;
+	int r;
+
+	r = breakpoint_read_counts(breakpoint, &counts);
+	if (r < 0)
+		return r;
+	bus_breakpoint_path(breakpoint, path);
+	r = sd_bus_message_new_signal(bus->bus, &signal, path, "org.freedesktop.DBus.Properties",
+				      "PropertiesChanged");
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(signal, "sa{sv}as", BUS_BREAKPOINT, 9, "Traps", "t", counts.traps,
+				  "Evaluated", "t", counts.evaluated, "Hits", "t", counts.hits,
+				  "Rejected", "t", counts.rejected, "Withheld", "t",
+				  counts.withheld, "Faults", "t", counts.faults, "Dropped", "t",
+				  counts.dropped, "Unsignalled", "t", counts.unsignalled, "Lost",
+				  "t", counts.lost, 0);
+	if (r < 0)
+		return r;
+	return sd_bus_send_to(bus->bus, signal, destination, NULL);
+}
+
 /* Each method asks check_owner, each property bus_check_reader. */
 static const sd_bus_vtable breakpoint_vtable[] = {
 	SD_BUS_VTABLE_START(0),

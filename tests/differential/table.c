@@ -6,8 +6,8 @@
  * INT64_MIN, max 10, rbx -1. value 200, previous 201.
  *
  * Memory: "GET" and its NUL end at 0x200000002000, where a page is missing; "GET" without a NUL ends
- * at 0x200000005000, where another is; "sixteen bytes ok" and its NUL begin at 0x200000006fef + ...
- * see arena_map().
+ * at 0x200000005000, where another is; "sixteen bytes ok" and its NUL end at 0x200000007000, where the
+ * last one is.
  */
 #include <string.h>
 
@@ -124,6 +124,9 @@ const TableCase table_cases[] = {
 	{IS(OP("%", REG("rbx") ",-1"), "0"), TRUE},
 	{IS(OP("/", "-9223372036854775808,-1"), MIN), TRUE},
 	{IS(OP("%", "-9223372036854775808,-1"), "0"), TRUE},
+	{IS(OP("/", "7,-1"), "-7"), TRUE},
+	{IS(OP("%", "7,-1"), "0"), TRUE},
+	{IS(OP("/", REG("r8") ",-1"), "-8"), TRUE},
 	{IS(OP("/", "-7,2"), "-3"), TRUE},
 	{IS(OP("%", "-7,2"), "-1"), TRUE},
 	{IS(OP("%", "7,-2"), "1"), TRUE},

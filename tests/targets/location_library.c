@@ -36,7 +36,7 @@ static int implementation(int x)
 	return x + 100;
 }
 
-static int (*choose(void))(int)
+static __attribute__((used)) int (*choose(void))(int)
 {
 	return implementation;
 }

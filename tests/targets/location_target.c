@@ -58,9 +58,8 @@ static inline __attribute__((always_inline)) void inlined(long x)
 {
 	sink += x * 3;
 }
-enum {
-	INLINED_LINE = __LINE__ - 2
-};
+
+static const int inlined_line = __LINE__ - 3;
 
 __attribute__((noinline)) long work(int first, long second, unsigned char third)
 {
@@ -122,7 +121,7 @@ int main(void)
 	       (void *)((char *)&thread_local_variable - (char *)__builtin_thread_pointer()));
 	report("second_thread_local",
 	       (void *)((char *)&second_thread_local - (char *)__builtin_thread_pointer()));
-	printf("inlined:number %x\n", INLINED_LINE);
+	printf("inlined:number %x\n", inlined_line);
 	library_report();
 	inlined(other_report(1));
 	sink += work(1, 2, 3) + (long)mixed(1.5, 2);
