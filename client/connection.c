@@ -47,6 +47,8 @@ static void daemon_lost(bpcond_client *client)
 {
 	for (bpcond_session *s = client->sessions; s != NULL; s = s->next)
 		session_ended(s, BPCOND_DAEMON_LOST);
+	for (bpcond_filter *f = client->filters; f != NULL; f = f->next)
+		filter_lost(f);
 }
 
 static int on_name_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -168,6 +170,8 @@ bpcond_client *bpcond_client_free(bpcond_client *client)
 		return NULL;
 	while (client->sessions != NULL)
 		bpcond_session_free(client->sessions);
+	while (client->filters != NULL)
+		bpcond_filter_free(client->filters);
 	disconnect(client);
 	free(client);
 	return NULL;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The objects of the client library as its own files see them. The tree of ownership is client ->
- * sessions -> breakpoints; each list is owned by its parent.
+ * sessions -> breakpoints, and client -> lent filters; each list is owned by its parent.
  *
  * Layers, each using only those above it: error.c · hit.c, hit_json.c (pure) · maps.c (what the kernel
- * writes) · connection.c (the bus) · session.c · breakpoint.c · request.c (text to spec).
+ * writes) · connection.c (the bus) · hit_reader.c · session.c · breakpoint.c · filter.c · request.c (text
+ * to spec).
  */
 #ifndef CLIENT_INTERNAL_H
 #define CLIENT_INTERNAL_H
@@ -14,15 +15,15 @@
 
 #include "bpcond/bpcond.h"
 #include "client/error.h"
+#include "client/hit_reader.h"
 #include "client/maps.h"
-
-struct ring_buffer;
 
 #define BPCOND_SERVICE              "org.bpcond1"
 #define BPCOND_OBJECT               "/org/bpcond1"
 #define BPCOND_MANAGER_INTERFACE    "org.bpcond1.Manager"
 #define BPCOND_SESSION_INTERFACE    "org.bpcond1.Session"
 #define BPCOND_BREAKPOINT_INTERFACE "org.bpcond1.Breakpoint"
+#define BPCOND_FILTER_INTERFACE     "org.bpcond1.Filter"
 
 struct bpcond_client {
 	sd_bus *bus;
@@ -37,6 +38,7 @@ struct bpcond_client {
 	uint32_t bus_events;
 
 	bpcond_session *sessions; /* owned */
+	bpcond_filter *filters;   /* owned */
 	bpcond_error error;
 };
 
@@ -47,14 +49,7 @@ struct bpcond_session {
 	pid_t pid;
 	int pid_fd;
 
-	struct ring_buffer *ring;
-	int ring_fd;
-	int poll_fd; /* epoll of the ring, the client's poll_fd and end_fd */
-	int end_fd;  /* an eventfd, readable when there is an end to report */
-	void *hit;   /* a copy of the record that was delivered last */
-	size_t hit_size;
-	size_t hit_allocated;
-	int hit_result; /* of the ring's callback: 1, or a negative errno */
+	HitReader hits;
 
 	enum bpcond_end end;
 	bool events_taken;
@@ -75,6 +70,22 @@ struct bpcond_breakpoint {
 	bpcond_counts
 		last_word; /* what the daemon said as the session ended, without being asked */
 	bool has_last_word;
+};
+
+struct bpcond_filter {
+	bpcond_client *client; /* owner */
+	bpcond_filter *next;
+	char *path; /* NULL until the daemon has lent it */
+	uint32_t number;
+	int program_fd;
+	int counter_fd; /* of the array that `counter` is read from; -EBADF: not asked for */
+	CountersMap counters;
+	ParametersMap parameters;
+	HitReader hits;
+	bool has_ring;
+	bool returned;
+	bool lost; /* the daemon is gone: in good order, or not */
+	bool loss_reported;
 };
 
 /* connection.c */
@@ -103,6 +114,11 @@ int client_bad_reply(bpcond_client *client, const char *member);
 
 /* Marks the session as over, once: the first reason stays. */
 void session_ended(bpcond_session *session, enum bpcond_end end);
+
+/* filter.c */
+
+/* Marks the filter as one whose daemon is gone. */
+void filter_lost(bpcond_filter *filter);
 
 /* breakpoint.c */
 

@@ -102,18 +102,15 @@ void counters_sum(const CountersMap *map, struct bpcond_counters *ret)
 	*ret = sum;
 }
 
-int parameters_map(int fd, const char *spec, ParametersMap *ret)
+int parameters_map_names(int fd, char **names, size_t n, ParametersMap *ret)
 {
-	ParametersMap map = {};
+	ParametersMap map = {.names = names, .n = n};
 	size_t bytes;
 	void *p;
 	int r;
 
-	r = spec_parameter_names(spec, &map.names, &map.n);
-	if (r < 0)
-		return r;
-	if (map.n == 0) {
-		free(map.names);
+	if (n == 0) {
+		free(names);
 		*ret = (ParametersMap){};
 		return 0;
 	}
@@ -136,6 +133,18 @@ fail:
 	return r;
 }
 
+int parameters_map(int fd, const char *spec, ParametersMap *ret)
+{
+	char **names;
+	size_t n;
+	int r;
+
+	r = spec_parameter_names(spec, &names, &n);
+	if (r < 0)
+		return r;
+	return parameters_map_names(fd, names, n, ret);
+}
+
 void parameters_unmap(ParametersMap *map)
 {
 	if (map->values != NULL)
@@ -151,4 +160,13 @@ volatile int64_t *parameters_find(const ParametersMap *map, const char *name)
 			return &map->values[i];
 	}
 	return NULL;
+}
+
+int event_array_put(int fd, int event_fd)
+{
+	const uint32_t index = 0;
+	int r;
+
+	r = bpf_map_update_elem(fd, &index, &event_fd, BPF_ANY);
+	return r < 0 ? -errno : 0;
 }

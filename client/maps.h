@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The two maps that come with a breakpoint, mapped into this process: counters, which the filter
- * writes and nobody else can, and parameters, which this process writes and the filter reads.
+ * The two maps that come with a breakpoint or lent filter, mapped into this process: counters, which
+ * the filter writes and nobody else can, and parameters, which this process writes and the filter
+ * reads. And the array of events, of a lent filter only, which is not mapped.
  */
 #ifndef CLIENT_MAPS_H
 #define CLIENT_MAPS_H
@@ -39,9 +40,18 @@ void counters_sum(const CountersMap *map, struct bpcond_counters *ret);
  * Return: 0 (parameters_unmap); -EPROTO when map and spec do not fit; a negative errno.
  */
 int parameters_map(int fd, const char *spec, ParametersMap *ret);
+
+/* The same for `n` names in byte order, which are taken over (each and the array free()), also on
+ * failure. */
+int parameters_map_names(int fd, char **names, size_t n, ParametersMap *ret);
+
 void parameters_unmap(ParametersMap *map);
 
 /* Return: the place of the value; NULL when there is no such parameter. */
 volatile int64_t *parameters_find(const ParametersMap *map, const char *name);
+
+/* Puts an event at index 0 of the array, where it stays as long as the array's descriptor is open.
+ * Return: 0; a negative errno. */
+int event_array_put(int fd, int event_fd);
 
 #endif

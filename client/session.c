@@ -1,85 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A session: the hold on one target, its ring of hits, and its end.
- *
- * The ring has one reader, this process. A record is copied out before its place is given back to
- * the kernel, so that a hit stays what it was while the caller looks at it.
- *
- * What was in the ring before the end is delivered before the end is: waiting looks at the ring
- * first, then at the bus, and once the bus has told of the end, at the ring again. The kernel puts a
- * hit into the ring before the thread that hit goes on, so the hits of a dead target, or of a
- * daemon that was killed, are all there by then.
+ * A session: the hold on one target, its ring of hits (hit_reader.c), and its end.
  */
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/internal.h"
 
 /* ---- The ring -------------------------------------------------------------------------------- */
 
-static int on_record(void *userdata, void *data, size_t size)
-{
-	bpcond_session *session = userdata;
-
-	if (bpcond_hit_check(data, size) < 0) {
-		session->hit_result = -EBADMSG;
-		return -ECANCELED;
-	}
-	if (size > session->hit_allocated) {
-		void *p = realloc(session->hit, size);
-
-		if (p == NULL) {
-			session->hit_result = -ENOMEM;
-			return -ECANCELED;
-		}
-		session->hit = p;
-		session->hit_allocated = size;
-	}
-	memcpy(session->hit, data, size);
-	session->hit_result = 1;
-	/* One record at a time; libbpf counts this one as read. */
-	return -ECANCELED;
-}
-
-/* Return: 1 and *ret; 0 when the ring is empty; a negative errno. */
-static int next_hit(bpcond_session *session, const struct bpcond_hit **ret)
-{
-	bpcond_error *error = &session->client->error;
-	int r;
-
-	session->hit_result = 0;
-	r = ring_buffer__consume(session->ring);
-	if (session->hit_result == 1) {
-		*ret = session->hit;
-		return 1;
-	}
-	if (session->hit_result == -EBADMSG)
-		return error_set(error, -EBADMSG, CLIENT_ERROR_FAILED,
-				 "a hit record that makes no sense was skipped; use a library and "
-				 "a daemon of the same version");
-	if (session->hit_result == -ENOMEM)
-		return error_no_memory(error);
-	if (r < 0)
-		return error_set(error, r, CLIENT_ERROR_FAILED, "cannot read the ring of hits: %s",
-				 strerror(-r));
-	return 0;
-}
-
 static int take_ring(bpcond_session *session)
 {
 	bpcond_client *client = session->client;
-	struct epoll_event event = {.events = EPOLLIN};
 	sd_bus_message *reply;
 	int fd, r;
 
@@ -92,27 +30,7 @@ static int take_ring(bpcond_session *session)
 		r = client_bad_reply(client, "TakeHits");
 		goto finish;
 	}
-	session->ring_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (session->ring_fd < 0) {
-		r = error_set(
-			&client->error, -errno, CLIENT_ERROR_FAILED,
-			"cannot keep the ring's descriptor: %s; raise the limit of open files",
-			strerror(errno));
-		goto finish;
-	}
-	session->ring = ring_buffer__new(session->ring_fd, on_record, session, NULL);
-	if (session->ring == NULL) {
-		r = error_set(&client->error, -errno, CLIENT_ERROR_FAILED,
-			      "cannot map the ring of hits: %s; ask for a smaller one (hits_bytes)",
-			      strerror(errno));
-		goto finish;
-	}
-	if (epoll_ctl(session->poll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(session->ring),
-		      &event) < 0)
-		r = error_set(&client->error, -errno, CLIENT_ERROR_FAILED,
-			      "cannot wait on the ring of hits: %s", strerror(errno));
-	else
-		r = 0;
+	r = hit_reader_map(&session->hits, fd);
 finish:
 	sd_bus_message_unref(reply);
 	return r;
@@ -213,31 +131,11 @@ static bpcond_session *session_destroy(bpcond_session *session)
 		session->breakpoints = breakpoint->next;
 		breakpoint_free(breakpoint);
 	}
-	ring_buffer__free(session->ring);
-	close_fd(session->ring_fd);
-	close_fd(session->poll_fd);
-	close_fd(session->end_fd);
+	hit_reader_clear(&session->hits);
 	close_fd(session->pid_fd);
 	free(session->path);
-	free(session->hit);
 	free(session);
 	return NULL;
-}
-
-static int make_poll_fd(bpcond_session *session)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-
-	session->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (session->poll_fd < 0)
-		return -errno;
-	session->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (session->end_fd < 0)
-		return -errno;
-	if (epoll_ctl(session->poll_fd, EPOLL_CTL_ADD, session->end_fd, &event) < 0 ||
-	    epoll_ctl(session->poll_fd, EPOLL_CTL_ADD, session->client->poll_fd, &event) < 0)
-		return -errno;
-	return 0;
 }
 
 /* Takes pid_fd over, also on failure. */
@@ -260,14 +158,9 @@ static int session_new(bpcond_client *client, int pid_fd, pid_t pid,
 	session->client = client;
 	session->pid = pid;
 	session->pid_fd = pid_fd;
-	session->ring_fd = -EBADF;
-	session->poll_fd = -EBADF;
-	session->end_fd = -EBADF;
 
-	r = make_poll_fd(session);
+	r = hit_reader_init(&session->hits, client);
 	if (r < 0) {
-		error_set(&client->error, r, CLIENT_ERROR_FAILED,
-			  "cannot make a descriptor to wait on: %s", strerror(-r));
 		session_destroy(session);
 		return r;
 	}
@@ -362,15 +255,10 @@ int bpcond_session_open(bpcond_client *client, pid_t pid, const bpcond_session_o
 
 void session_ended(bpcond_session *session, enum bpcond_end end)
 {
-	const uint64_t one = 1;
-	ssize_t n;
-
 	if (session->end != BPCOND_RUNNING)
 		return;
 	session->end = end;
-	/* An eventfd that stands at 0 takes a 1. */
-	n = write(session->end_fd, &one, sizeof(one));
-	(void)n;
+	hit_reader_wake(&session->hits);
 }
 
 int bpcond_session_close(bpcond_session *session)
@@ -409,21 +297,21 @@ bpcond_session *bpcond_session_free(bpcond_session *session)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* Return: the negative errno of the session's end, told; 0 when a client that holds events has been
- * told of the loss already. */
-static int report_end(bpcond_session *session)
+/* Return: the negative errno of the session's end, told; 0 while it runs, and when a client that holds
+ * events has been told of the loss already. */
+static int report_end(void *owner)
 {
+	bpcond_session *session = owner;
 	bpcond_error *error = &session->client->error;
-	uint64_t count;
-	ssize_t n;
 
+	if (session->end == BPCOND_RUNNING)
+		return 0;
 	if (session->end == BPCOND_DAEMON_LOST && session->events_taken) {
 		if (session->end_reported)
 			return 0;
 		session->end_reported = true;
 		/* Its descriptor is to be ready for hits only from now on. */
-		n = read(session->end_fd, &count, sizeof(count));
-		(void)n;
+		hit_reader_calm(&session->hits);
 	}
 	switch (session->end) {
 	case BPCOND_TARGET_EXITED:
@@ -455,56 +343,16 @@ static int report_end(bpcond_session *session)
 			 "the session was closed; open another");
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int bpcond_session_wait(bpcond_session *session, int timeout_ms, const struct bpcond_hit **ret)
 {
-	int64_t deadline = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
-
-	for (;;) {
-		struct pollfd poll_fd = {.fd = session->poll_fd, .events = POLLIN};
-		int64_t left = timeout_ms;
-		int r;
-
-		r = next_hit(session, ret);
-		if (r != 0)
-			return r;
-		client_dispatch(session->client);
-		if (session->end != BPCOND_RUNNING) {
-			r = next_hit(session, ret);
-			if (r == 0)
-				r = report_end(session);
-			if (r != 0)
-				return r;
-		}
-
-		if (timeout_ms > 0) {
-			left = deadline - now_ms();
-			if (left < 0)
-				left = 0;
-		}
-		r = poll(&poll_fd, 1, left < 0 ? -1 : (int)left);
-		if (r < 0)
-			return error_set(&session->client->error, -errno, CLIENT_ERROR_FAILED,
-					 "waiting for hits was interrupted: %s", strerror(errno));
-		/* With time left there is something to do; without, one more look at the ring: a
-		 * hit may have come since. */
-		if (r == 0 || timeout_ms == 0)
-			return next_hit(session, ret);
-	}
+	return hit_reader_wait(&session->hits, timeout_ms, report_end, session, ret);
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 int bpcond_session_fd(const bpcond_session *session)
 {
-	return session->poll_fd;
+	return session->hits.poll_fd;
 }
 
 enum bpcond_end bpcond_session_end(const bpcond_session *session)

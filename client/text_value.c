@@ -306,7 +306,9 @@ static Value shift(TreeArena *arena, TreeOp op, Value left, Value count, TextPos
 		agree_on_sign(arena, nodes, 1, c_is_signed(type));
 	/* The sign of the count is not that of the shift; in the tree it would be. */
 	if (nodes[0] && nodes[1]->range.is_u64 && !nodes[0]->range.is_u64)
-		nodes[1] = tree_as(arena, TREE_S64, nodes[1]);
+		nodes[1] = nodes[1]->op == TREE_CONSTANT
+				   ? tree_constant(arena, nodes[1]->bits, false)
+				   : tree_as(arena, TREE_S64, nodes[1]);
 	return value_of(tree_binary(arena, op, nodes[0], nodes[1]), type);
 }
 

@@ -29,12 +29,14 @@
  * there and is gone -ECONNRESET. `ret` arguments are written only on success; where a comment does not
  * say otherwise they must not be NULL.
  *
- * Ownership. A client owns its sessions, a session its breakpoints: freeing one frees what it owns.
+ * Ownership. A client owns its sessions and its lent filters, a session its breakpoints: freeing one
+ * frees what it owns.
  * Strings and hits that are returned as const belong to the library.
  *
  * Threads. There is no state outside the objects. One client, with all that it owns, is for one
- * thread at a time; different clients are independent. bpcond_breakpoint_counters() and stores to
- * parameters are good from any thread as long as the breakpoint lives. The library installs no
+ * thread at a time; different clients are independent. bpcond_breakpoint_counters(),
+ * bpcond_filter_counters() and stores to parameters are good from any thread as long as the breakpoint
+ * or filter lives. The library installs no
  * signal handler, starts no thread, and never ends the process. A client does not survive fork().
  */
 #ifndef BPCOND_BPCOND_H
@@ -53,6 +55,7 @@ extern "C" {
 typedef struct bpcond_client bpcond_client;
 typedef struct bpcond_session bpcond_session;
 typedef struct bpcond_breakpoint bpcond_breakpoint;
+typedef struct bpcond_filter bpcond_filter;
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
@@ -302,6 +305,100 @@ typedef struct bpcond_event {
  */
 int bpcond_breakpoint_take_events(bpcond_breakpoint *breakpoint, bpcond_event **ret, size_t *ret_n);
 
+/* ---- Lent filters ---------------------------------------------------------------------------- */
+
+/*
+ * For debuggers that open perf events themselves. The daemon only compiles and loads: the filter comes
+ * as a program that this process attaches to events of its own, any number of them, of any kind the
+ * kernel lets it open. So the kernel makes every check in this process's own name, and what only an
+ * event's own holder can have is there: a signal by F_SETSIG, a synchronous SIGTRAP by attr.sigtrap,
+ * PERF_EVENT_IOC_MODIFY_ATTRIBUTES to move a breakpoint. A trap that the filter rejects has no effect
+ * on its event: no sample, no signal, no SIGTRAP (Linux 6.10 or later: `Features` of the daemon).
+ *
+ * A filter looks at tasks of this user only (all ids, the user namespace, dumpable, no capability
+ * beyond this process's), and of these at user registers and user memory only, wherever its event
+ * fires. Of other tasks not even counts are kept.
+ *
+ * It is called back (nothing is a hit any more) when it is returned, when this connection to the bus
+ * ends, and when the daemon is stopped.
+ */
+typedef struct bpcond_filter_options {
+	size_t size; /* sizeof(bpcond_filter_options) */
+
+	/* What the condition's {"param": NAME} read, with their first values. */
+	const bpcond_parameter *parameters;
+	size_t n_parameters;
+
+	uint64_t hits_bytes; /* of a ring of hits, a power of two; 0: none */
+	const char *capture; /* into the hits; JSON, as "capture" of a spec; NULL: nothing */
+	uint64_t skip, every, limit;
+	int fault_is_rejection; /* a condition that cannot be computed is no hit */
+	/* Nothing is a hit while no debugger traces the thread, so that a detached process is not
+	 * killed by a SIGTRAP. */
+	int only_when_traced;
+} bpcond_filter_options;
+
+/*
+ * Borrows a filter. `condition` is a JSON tree; bpcond_condition_from_text() makes one of a text
+ * (with bpcond_text_scope.lent_filter). `options` may be NULL.
+ *
+ * Return: 0 and *ret (bpcond_filter_free, or with the client); -EINVAL, -EDQUOT, -EACCES,
+ * -EOPNOTSUPP on a kernel without BTF, …
+ */
+int bpcond_filter_lend(bpcond_client *client, const char *condition,
+		       const bpcond_filter_options *options, bpcond_filter **ret);
+
+/* Gives it back: when this returns nothing is a hit any more, on whatever event. Events, counters,
+ * and hits that are in the ring stay. Return: 0 also when it was called back before; a negative errno. */
+int bpcond_filter_return(bpcond_filter *filter);
+
+/* Returns and frees. Takes NULL. Return: NULL. */
+bpcond_filter *bpcond_filter_free(bpcond_filter *filter);
+
+/* The program's descriptor, for PERF_EVENT_IOC_SET_BPF. It is the library's; what it is attached to
+ * stays so when the filter is freed. */
+int bpcond_filter_program(const bpcond_filter *filter);
+
+/* Attaches it to a perf event, for good. Do so before the event is enabled, or it traps unfiltered
+ * until then. Return: 0; -EEXIST when the event has a filter; a negative errno. */
+int bpcond_filter_attach(bpcond_filter *filter, int event_fd);
+
+/*
+ * Makes a perf event of the caller's what {"var": "counter"} reads: its count, on the thread that it
+ * counts (or the CPU, of one that counts a CPU); anywhere else, and before this, the variable is a
+ * fault. The event must not be inherited; its descriptor may be closed. Another call puts another in
+ * its place.
+ *
+ * Return: 0; -ENOENT when the condition does not use it; a negative errno.
+ */
+int bpcond_filter_set_counter(bpcond_filter *filter, int event_fd);
+
+/* As bpcond_breakpoint_parameter() and bpcond_breakpoint_set_parameter(): a store of 8 bytes, in force
+ * at the next trap, with no call to anyone. */
+volatile int64_t *bpcond_filter_parameter(const bpcond_filter *filter, const char *name);
+int bpcond_filter_set_parameter(bpcond_filter *filter, const char *name, int64_t value);
+
+/* The counts over all events that the filter is attached to, from memory that the kernel writes. How
+ * often an event trapped its own read(2) tells; what that has more than `evaluated` was never shown to
+ * the filter, or happened in tasks that it does not look at. */
+void bpcond_filter_counters(const bpcond_filter *filter, struct bpcond_counters *ret);
+
+/*
+ * The next hit of a filter with a ring, as bpcond_session_wait(); hit->breakpoint is
+ * bpcond_filter_number(). hit->address is the event's own, 0 where it has none or it is the kernel's.
+ *
+ * Return: as bpcond_session_wait(), but -ENODATA of a filter without a ring; -ESHUTDOWN it was
+ * returned; -ECONNRESET the daemon is gone, which is reported once: if it was killed hits go on.
+ */
+int bpcond_filter_wait(bpcond_filter *filter, int timeout_ms, const struct bpcond_hit **ret);
+
+/* Polls readable whenever bpcond_filter_wait() may have something to say: as bpcond_session_fd(). */
+int bpcond_filter_fd(const bpcond_filter *filter);
+
+uint32_t bpcond_filter_number(const bpcond_filter *filter);
+/* /org/bpcond1/filter/N. */
+const char *bpcond_filter_path(const bpcond_filter *filter);
+
 /* ---- Hits ------------------------------------------------------------------------------------ */
 
 /*
@@ -392,6 +489,19 @@ typedef struct bpcond_text_scope {
 /*
  * Compiles the C-like text form to the JSON tree that the daemon takes. `scope` may be NULL: no
  * parameters, no symbols, an execution breakpoint.
+ *
+ * The text is an expression of C over integers: all operators that change nothing, with C's precedence,
+ * types and conversions as on x86-64 with wrapping overflow; casts to integer types and pointers to them;
+ * *pointer, pointer[index], &variable, sizeof; C's integer and character constants.
+ *	$rdi $eax $rip …	registers under gdb's names and with gdb's types
+ *	$_tid $_pid $_cpu $_time $_evaluated $_counter
+ *	value, previous		of a data breakpoint, unsigned long (also $_value, $_previous)
+ *	name			a parameter (long); else what `lookup` knows
+ *	streq(ADDRESS, "text")			the string there is the text
+ *	strstarts(ADDRESS, "text")		or begins with it
+ *	bytes_equal(ADDRESS, "7f454c46")	the bytes there are these
+ *	in_range(VALUE, LOW, HIGH)		both ends included
+ *	masked(VALUE, MASK, EXPECTED)		(VALUE & MASK) == EXPECTED
  *
  * Return: 0 and *ret_json (free()); 1 and *error; -ENOMEM, or what the lookup returned.
  */

@@ -41,7 +41,7 @@ check "json-c only where JSON is read or written" "$(users 'include <json-c/' |
 check "sd-bus only at the bus" "$(users 'include <systemd/sd-bus' |
 	but_for '^(daemon/bus|daemon/polkit|client/(internal|connection)|tools/bus)')"
 check "libbpf only where programs and maps are held" "$(users 'include <bpf/(bpf|libbpf|btf)\.h' |
-	but_for '^(daemon/bpf_|daemon/bpcondd\.c|client/(maps|session)|kernel/)')"
+	but_for '^(daemon/bpf_|daemon/bpcondd\.c|client/(maps|hit_reader)|kernel/)')"
 check "perf_event_open in one place of the daemon" "$(users 'SYS_perf_event_open' |
 	but_for '^(daemon/bpf_attach\.c|kernel/)')"
 check "libdw only behind the symbols" "$(users 'include <(elfutils|dwarf|gelf|libelf)' |

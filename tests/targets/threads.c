@@ -90,6 +90,8 @@ static void *serve(void *argument)
 	char command[64];
 	long number;
 
+	/* only now are there all the threads that a test counts with */
+	target_say("ready");
 	while (target_command(command, &number)) {
 		if (strcmp(command, "start") == 0) {
 			start(number);
@@ -111,7 +113,6 @@ int main(int argc, char *argv[])
 
 	target_address("threads_work", (const void *)(uintptr_t)threads_work);
 	start(argc > 1 ? atol(argv[1]) : 4);
-	target_say("ready");
 	pthread_create(&server, NULL, serve, NULL);
 	if (argc > 2 && strcmp(argv[2], "leader-ends") == 0)
 		pthread_exit(NULL);

@@ -14,6 +14,7 @@ static const uint64_t limits[QUOTA_RESOURCES] = {
 	[QUOTA_EVENTS] = UINT64_MAX,
 	[QUOTA_RING_BYTES] = 1 << 20,
 	[QUOTA_LENT_FILTERS] = 2,
+	[QUOTA_QUESTIONS] = 2,
 };
 
 static QuotaTable *new_table(void)
@@ -164,7 +165,8 @@ END_TEST
 START_TEST(test_names)
 {
 	static const char *const names[] = {"sessions", "breakpoints", "events",
-					    "ring-bytes", "lent-filters"};
+					    "ring-bytes", "lent-filters",
+					    "pending-questions"};
 	QuotaTable *table = new_table();
 
 	for (unsigned int i = 0; i < QUOTA_RESOURCES; i++) {

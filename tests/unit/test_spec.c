@@ -248,6 +248,11 @@ START_TEST(test_limits)
 		     "]}", "$.capture.memory (byte 33", "limit is 8");
 	expect_limit("capture", "{\"memory\":[", "{\"at\":%d,\"length\":4096}", 4, "]}",
 		     "$.capture.memory[4] (byte 126", "the limit of a hit is 16384");
+	/* 16 nodes each */
+	expect_limit("capture", "{\"memory\":[",
+		     "{\"at\":{\"+\":[%d,2,3,4,5,6,7,8,9,10,11,12,13,14,15]},\"length\":1}",
+		     SPEC_MAX_ADDRESS_NODES / 16, "]}", "$.capture.memory[4] (byte ",
+		     "have 80 nodes, and the limit is 64");
 }
 END_TEST
 
