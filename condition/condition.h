@@ -4,9 +4,20 @@
  * reference evaluator that the generated code is held against. Pure: no I/O, no privilege, no
  * libbpf. json-c appears only in condition_json*.c.
  *
- * Values are 64 bits, signed or unsigned; an operation is unsigned if either operand is. What could
- * not be computed (unreadable memory, division by zero) is a fault of the whole condition, unless
- * short-circuit kept it from being asked for.
+ * Values are 64 bits, signed or u64.
+ * - A constant is signed unless it is above INT64_MAX, however it is written. Parameters are signed,
+ *   registers have gdb's types. The variables value, previous, time, evaluated and counter are u64;
+ *   tid, pid and cpu, being narrower, signed. Truth values are signed.
+ * - An operation is u64 if any of its operands is, also a shift, `if` (of its two results) and `in`
+ *   (of all three).
+ *
+ * What could not be computed (unreadable memory, division by zero) is a fault of the whole condition,
+ * unless short-circuit of `and`, `or` or `if` kept it from being asked for. `registers` is an `and` of
+ * equalities in the order written; `in` and `masked` ask for all their operands.
+ *
+ * A string comparison looks at no byte behind the first difference: memory that differs from the text
+ * before it becomes unreadable is different, and only a missing byte that would decide is a fault.
+ * bytes-equal wants all its bytes readable.
  */
 #ifndef CONDITION_H
 #define CONDITION_H
@@ -22,8 +33,8 @@ struct json_object;
 
 /* The limits within which every condition loads on every supported kernel. */
 enum {
-	CONDITION_MAX_NODES =
-		256, /* a node: each object, each constant; `registers`: 1 + entries */
+	/* A node: each object and each constant; `registers`: 1 + its entries. */
+	CONDITION_MAX_NODES = 256,
 	CONDITION_MAX_DEPTH = 32,
 	CONDITION_MAX_TEXT = 4096, /* bytes of all string and byte operands together */
 	CONDITION_MAX_PARAMETERS = 64,
@@ -72,6 +83,9 @@ int condition_to_json(const Condition *condition, struct json_object **ret);
 /* CONDITION_NEEDS_* of the whole condition. */
 uint32_t condition_needs(const Condition *condition);
 
+/* How many nodes it has, as CONDITION_MAX_NODES counts them. */
+size_t condition_nodes(const Condition *condition);
+
 /* Return: NULL. Takes NULL. */
 Condition *condition_free(Condition *condition);
 
@@ -108,6 +122,7 @@ typedef struct ConditionWorld {
 	const uint64_t *registers;
 	const uint64_t *parameters;
 	uint64_t tid, pid, cpu, time, evaluated, value, previous, counter;
+	/* Then value and previous, or counter, are a fault where they are used. */
 	bool value_unreadable, counter_unreadable;
 	int (*read_memory)(void *userdata, uint64_t address, void *buffer, size_t length);
 	void *userdata;

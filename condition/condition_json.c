@@ -607,6 +607,7 @@ int condition_from_json(struct json_object *tree, const char *path, const Condit
 		condition_free(condition);
 		return r;
 	}
+	condition->n_nodes = parser.n_nodes;
 	*ret = condition;
 	return 0;
 }

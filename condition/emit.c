@@ -113,21 +113,25 @@ static void emit_verdict(Emitter *e, const Expr *root)
 	assembler_return(&e->as, CONDITION_FAULT);
 }
 
-/* Each value to its place, or 0 and its bit; the mask in a slot. */
+/*
+ * Each value to its place, or 0 and its bit; the mask in a slot. What a slot holds belongs to the
+ * state that the verifier compares, and Linux 6.1 takes a store other than by r10 for a use of all
+ * that the value came from. So everything stored is opaque, the zeros too.
+ */
 static void emit_stores(Emitter *e, Expr *const roots[], size_t n)
 {
-	int mask = take_slot(e);
-	Value result = {.reg = BPF_REG_0, .entangled = true};
+	int mask = take_slot(e), zero, out;
+	Value value;
 
-	assembler_emit(&e->as, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, slot_offset(mask), 0);
+	zero = borrow_base(e, BASE_ZERO);
+	assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, zero, slot_offset(mask), 0);
+	release_base(e, BASE_ZERO, zero);
 	for (size_t i = 0; i < n; i++) {
-		int done = new_label(e), out;
-		Value value;
+		int done = new_label(e);
 
 		e->fault = new_label(e);
 		value = emit_value(e, roots[i], ANY_REGISTER, 0);
-		/* Linux 6.1 follows what is stored other than by r10 like what decides a jump. */
-		prepare_jump(e, &value, NULL);
+		make_opaque(e, &value);
 		out = borrow_base(e, BASE_EXTRA);
 		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, out, value.reg, 8 * i, 0);
 		release_base(e, BASE_EXTRA, out);
@@ -136,21 +140,24 @@ static void emit_stores(Emitter *e, Expr *const roots[], size_t n)
 
 		bind(e, e->fault);
 		out = borrow_base(e, BASE_EXTRA);
-		assembler_emit(&e->as, BPF_ST | BPF_MEM | BPF_DW, out, 0, 8 * i, 0);
+		zero = borrow_base(e, BASE_ZERO);
+		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, out, zero, 8 * i, 0);
+		release_base(e, BASE_ZERO, zero);
 		release_base(e, BASE_EXTRA, out);
-		value.reg = take_register(e, ANY_REGISTER);
+		value = (Value){.reg = take_register(e, ANY_REGISTER), .entangled = true};
 		assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, value.reg, BPF_REG_10,
 			       slot_offset(mask), 0);
 		assembler_emit(&e->as, BPF_ALU64 | BPF_OR | BPF_K, value.reg, 0, 0, 1 << i);
+		make_opaque(e, &value);
 		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, value.reg,
 			       slot_offset(mask), 0);
 		release_register(e, value.reg);
 		bind(e, done);
 	}
-	take_register(e, BPF_REG_0);
+	value = (Value){.reg = take_register(e, BPF_REG_0), .entangled = true};
 	assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_10, slot_offset(mask),
 		       0);
-	make_opaque(e, &result);
+	make_opaque(e, &value);
 	assembler_emit(&e->as, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 

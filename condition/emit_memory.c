@@ -91,11 +91,12 @@ typedef struct Word {
 	unsigned int bytes;
 } Word;
 
-static bool next_word(size_t n_text, Word *word)
+static bool next_word(size_t n_text, unsigned int widest, Word *word)
 {
 	if (word->bytes == 0) {
-		word->bytes = n_text >= 8 ? 8 : n_text >= 4 ? 4 : n_text >= 2 ? 2 : 1;
-		word->offset = 0;
+		word->bytes = widest;
+		while (word->bytes > n_text)
+			word->bytes /= 2;
 		return true;
 	}
 	if (word->offset + word->bytes >= n_text)
@@ -130,21 +131,23 @@ static void jump_if_other(Emitter *e, int found, int wanted, unsigned int bytes,
 	}
 }
 
-/* Jumps to `no` if the first word differs, which is the most likely one, and then, because each jump
- * costs the verifier a copy of its state, once for every few words. */
+/* Jumps to `no` if a word differs. A jump costs the verifier a copy of its state, and a word costs the
+ * CPU next to nothing beside the read: so one jump for many words; in a long text also one after the
+ * first word, which is the most likely to differ. */
 static void compare_words(Emitter *e, const Expr *expr, int scratch, int no)
 {
 	int differences = take_register(e, ANY_REGISTER);
 	int found = take_register(e, ANY_REGISTER), wanted = take_register(e, ANY_REGISTER);
 	unsigned int gathered = 0;
 
-	for (Word word = {0}; next_word(expr->n_text, &word);) {
+	for (Word word = {0}; next_word(expr->n_text, 8, &word);) {
+		bool first = word.offset == 0 && expr->n_text > 8 * WORDS_A_JUMP;
 		bool last = word.offset + word.bytes == expr->n_text;
 		int reg = gathered == 0 ? differences : found;
 
 		assembler_emit(&e->as, BPF_LDX | BPF_MEM | size_of(word.bytes), reg, scratch,
 			       word.offset, 0);
-		if (word.offset == 0 || (last && gathered == 0)) {
+		if (first || (last && gathered == 0)) {
 			jump_if_other(e, reg, wanted, word.bytes, word_of(expr, word), no);
 			continue;
 		}
@@ -166,21 +169,9 @@ static void compare_words(Emitter *e, const Expr *expr, int scratch, int no)
 
 static void store_words(Emitter *e, const Expr *expr, int scratch)
 {
-	int temporary = take_register(e, ANY_REGISTER);
-
-	for (Word word = {0}; next_word(expr->n_text, &word);) {
-		uint64_t bits = word_of(expr, word);
-
-		if (word.bytes < 8) {
-			assembler_emit(&e->as, BPF_ST | BPF_MEM | size_of(word.bytes), scratch, 0,
-				       word.offset, (int32_t)bits);
-			continue;
-		}
-		assembler_constant(&e->as, temporary, bits);
-		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, scratch, temporary, word.offset,
-			       0);
-	}
-	release_register(e, temporary);
+	for (Word word = {0}; next_word(expr->n_text, 4, &word);)
+		assembler_emit(&e->as, BPF_ST | BPF_MEM | size_of(word.bytes), scratch, 0,
+			       word.offset, (int32_t)word_of(expr, word));
 }
 
 /* The whole could not be read: falls through with the buffer ready for comparison, and the mark that

@@ -171,6 +171,11 @@ uint32_t condition_needs(const Condition *condition)
 	return node_needs(condition->root);
 }
 
+size_t condition_nodes(const Condition *condition)
+{
+	return condition->n_nodes;
+}
+
 Condition *condition_free(Condition *condition)
 {
 	if (!condition)

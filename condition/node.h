@@ -106,6 +106,7 @@ struct Node {
 
 struct Condition {
 	Node *root;
+	size_t n_nodes; /* as the limit counts them */
 };
 
 extern const Operator operators[NODE_OP_COUNT];
