@@ -7,12 +7,22 @@
 #ifndef BPF_FILTER_H
 #define BPF_FILTER_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 enum {
 	FILTER_SCRATCH_BYTES = 8192, /* CONDITION_MAX_TEXT bytes and room to bound a read */
 	FILTER_MAX_PIECES = 8,
 	FILTER_MAX_STACK = 127,
+};
+
+/* Marks the places of generated code: an immediate with the place's number added. */
+#define FILTER_PLACE 0x67656e6572617465ULL
+
+enum filter_place {
+	FILTER_CONDITION,
+	FILTER_ADDRESSES,
+	FILTER_PLACES,
 };
 
 /* filter_control.state. Zero, what an empty map holds, is the safe one. */
@@ -61,13 +71,15 @@ struct filter_config {
 	__u32 record_bytes;     /* of a hit record, all of the above included; 0: no ring */
 	__u32 only_when_traced; /* lent: nothing is a hit while no debugger traces the thread */
 	__u32 borrower_uid;     /* lent: whose tasks alone are looked at */
+	__u32 borrower_gid;     /* lent: and of which group */
 	__u32 borrower_userns;  /* lent: inode number of the user namespace they are in */
+	__u64 borrower_caps;    /* lent: what they may hold at the most, 1 << CAP_… */
 	__u64 pidns_dev;        /* the daemon's pid namespace; both 0: the initial one */
 	__u64 pidns_ino;
 };
 
-/* What the filter computes for the generated condition, on its stack; only the members that
- * condition_needs() names are filled in. */
+/* What the filter computes for the generated condition; only the members that condition_needs() names
+ * are filled in. */
 struct condition_inputs {
 	__u64 tid;
 	__u64 pid;
@@ -80,6 +92,14 @@ struct condition_inputs {
 	__u64 fs_base;
 	__u64 gs_base;
 	__u64 unreadable; /* INPUT_*_UNREADABLE */
+	struct bpf_pidns_info ids; /* on the way to tid and pid */
+};
+
+/* The room that a filter has on its CPU, where it needs any. */
+struct filter_scratch {
+	struct condition_inputs inputs;
+	__u64 addresses[FILTER_MAX_PIECES]; /* of the memory to capture */
+	char text[FILTER_SCRATCH_BYTES];    /* of strings and bytes */
 };
 
 enum {

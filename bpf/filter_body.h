@@ -6,9 +6,9 @@
  * kernel forget the trap; 1 lets the event's own signal, if its holder asked for one, go out.
  *
  * Everything in `config` is constant to the verifier, so a filter contains only the code that its
- * spec asks for. `condition` and `addresses` below are stand-ins: the daemon replaces their bodies
- * by the instructions generated for the spec (daemon/bpf_filter.c). They are the only functions
- * that are not inlined, and so lie behind the program's own code.
+ * spec asks for. Where GENERATED stands the daemon puts the instructions generated for the spec
+ * (daemon/bpf_splice.c): in place, because on many CPUs the return from a function costs more than a
+ * short condition.
  *
  * Perf programs do not nest on a CPU (the kernel skips the inner one, which shows as "lost"), and
  * do not migrate: counters of a CPU have one writer and need no atomics. What counts over all
@@ -35,7 +35,14 @@
 #define TEMPLATE_CPUS   1024
 #define TEMPLATE_PARAMS 64
 
-/* Each of these is one map; a filter gets its own in the place of all but scratch. */
+/* PERF_CONTEXT_USER of linux/perf_event.h, which has types that we read by the kernel's names. */
+#define USER_MARK ((__u64)-512)
+
+/*
+ * Each of these is one map; a filter gets its own in the place of all but scratch. What a filter does
+ * not always need lies there and not on its stack: from Linux 6.13 on, a program that uses 64 bytes
+ * of stack or more is given another stack, and each call of a helper takes longer.
+ */
 const volatile struct filter_config config SEC(".rodata.config");
 struct filter_control control SEC(".data.control");
 struct bpcond_counters counters[TEMPLATE_CPUS] SEC(".data.counters");
@@ -50,46 +57,43 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, char[FILTER_SCRATCH_BYTES]);
+	__type(value, struct filter_scratch);
 } scratch SEC(".maps");
 
-/* The asm statements keep the compiler from knowing anything about the stand-ins: all arguments
- * are used, all memory may be read, and the result is unknown. The attribute keeps it from giving
- * them another signature because it knows what they are called with. */
-#define STAND_IN static __attribute__((noinline, used))
+/*
+ * The places of the generated code: r1 to r5 are its arguments, r0 its result, and it may change every
+ * register. What stands there marks the place and loads, as all of a template does; the daemon knows it
+ * by its number.
+ */
+#define GENERATED(place, result, a1, a2, a3, a4, a5)                                        \
+	do {                                                                                \
+		register __u64 r0 asm("r0");                                                \
+		register __u64 r1 asm("r1") = (__u64)(a1);                                  \
+		register __u64 r2 asm("r2") = (__u64)(a2);                                  \
+		register __u64 r3 asm("r3") = (__u64)(a3);                                  \
+		register __u64 r4 asm("r4") = (__u64)(a4);                                  \
+		register __u64 r5 asm("r5") = (__u64)(a5);                                  \
+		asm volatile("%0 = %6 ll"                                                   \
+			     : "=r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5)   \
+			     : "i"(FILTER_PLACE + (place))                                  \
+			     : "r6", "r7", "r8", "r9", "memory");                           \
+		(result) = r0;                                                              \
+	} while (0)
 
-STAND_IN __u64 condition(struct pt_regs *regs, const struct condition_inputs *inputs,
-			 struct filter_control *state, const __u64 *params, void *extra)
+/* Its index is 0, and a zero is at hand. */
+static __always_inline struct filter_scratch *find_room(void)
 {
-	__u64 verdict;
-
-	asm volatile("%0 = 0"
-		     : "=r"(verdict)
-		     : "r"(regs), "r"(inputs), "r"(state), "r"(params), "r"(extra)
-		     : "memory");
-	return verdict;
+	return bpf_map_lookup_elem(&scratch, (__u32 *)&control.zero);
 }
 
-STAND_IN __u64 addresses(struct pt_regs *regs, const struct condition_inputs *inputs,
-			 struct filter_control *state, const __u64 *params, __u64 *ret)
-{
-	__u64 faults;
-
-	asm volatile("%0 = 1"
-		     : "=r"(faults)
-		     : "r"(regs), "r"(inputs), "r"(state), "r"(params), "r"(ret)
-		     : "memory");
-	return faults;
-}
-
-static __always_inline void read_ids(__u64 *ret_pid, __u64 *ret_tid)
+/* `room` is for what the kernel's helper returns. */
+static __always_inline void read_ids(struct bpf_pidns_info *room, __u64 *ret_pid, __u64 *ret_tid)
 {
 	if (config.pidns_ino) {
-		struct bpf_pidns_info ids = {};
-
-		bpf_get_ns_current_pid_tgid(config.pidns_dev, config.pidns_ino, &ids, sizeof(ids));
-		*ret_pid = ids.tgid;
-		*ret_tid = ids.pid;
+		bpf_get_ns_current_pid_tgid(config.pidns_dev, config.pidns_ino, room,
+					    sizeof(*room));
+		*ret_pid = room->tgid;
+		*ret_tid = room->pid;
 	} else {
 		__u64 ids = bpf_get_current_pid_tgid();
 
@@ -98,44 +102,45 @@ static __always_inline void read_ids(__u64 *ret_pid, __u64 *ret_tid)
 	}
 }
 
-/* What the watched memory holds now, and what it held at the evaluation before. The exchange is
- * atomic, so of two threads that evaluate at once each sees the other's value or the one before. */
-static __always_inline void read_value(struct condition_inputs *inputs)
+/* What the watched memory holds now, and what it held at the evaluation before. (Where reads are
+ * watched too, the kernel's included, this one traps again, is counted by the event, and shown to no
+ * filter: such a breakpoint's traps are more than its evaluations.) The exchange is atomic, so of two threads that evaluate at once each sees the other's value or the one before. */
+static __always_inline void read_value(struct condition_inputs *inputs, __u32 needs)
 {
-	__u64 value = 0;
+	__u64 value;
 
 	inputs->value = 0;
 	inputs->previous = 0;
-	if (bpf_probe_read_user(&value, config.value_length, (void *)config.address)) {
+	if (bpf_probe_read_user(&inputs->value, config.value_length, (void *)config.address)) {
 		inputs->unreadable |= INPUT_VALUE_UNREADABLE;
 		return;
 	}
-	inputs->value = value;
-	if (!(config.needs & CONDITION_NEEDS_PREVIOUS))
+	if (!(needs & CONDITION_NEEDS_PREVIOUS))
 		return;
 
+	value = inputs->value;
 	inputs->previous = __sync_lock_test_and_set(&control.previous, value);
 	if (!control.previous_known && !__sync_lock_test_and_set(&control.previous_known, 1))
 		inputs->previous = value;
 }
 
-static __always_inline void read_inputs(struct condition_inputs *inputs, __u32 cpu)
+static __always_inline void read_inputs(struct condition_inputs *inputs, __u32 needs, __u64 cpu)
 {
 	inputs->unreadable = 0;
-	if (config.needs & CONDITION_NEEDS_IDS)
-		read_ids(&inputs->pid, &inputs->tid);
-	if (config.needs & CONDITION_NEEDS_CPU)
+	if (needs & CONDITION_NEEDS_IDS)
+		read_ids(&inputs->ids, &inputs->pid, &inputs->tid);
+	if (needs & CONDITION_NEEDS_CPU)
 		inputs->cpu = cpu;
-	if (config.needs & CONDITION_NEEDS_TIME)
+	if (needs & CONDITION_NEEDS_TIME)
 		inputs->time = bpf_ktime_get_ns();
-	if (config.needs & CONDITION_NEEDS_EVALUATED)
+	if (needs & CONDITION_NEEDS_EVALUATED)
 		inputs->evaluated = __sync_fetch_and_add(&control.evaluated, 1) + 1;
-	if (config.needs & CONDITION_NEEDS_BASES)
+	if (needs & CONDITION_NEEDS_BASES)
 		thread_bases(&inputs->fs_base, &inputs->gs_base);
-	if (config.needs & CONDITION_NEEDS_COUNTER && read_counter(&inputs->counter))
+	if (needs & CONDITION_NEEDS_COUNTER && read_counter(&inputs->counter))
 		inputs->unreadable |= INPUT_COUNTER_UNREADABLE;
-	if (config.value_length)
-		read_value(inputs);
+	if (needs & (CONDITION_NEEDS_VALUE | CONDITION_NEEDS_PREVIOUS))
+		read_value(inputs, needs);
 }
 
 /* Whether skip, every and limit let this one through: exact, since each true condition takes a
@@ -203,18 +208,26 @@ static __always_inline __u64 *capture_registers(__u64 *data, const struct pt_reg
 
 #undef CAPTURE
 
-/* One piece of user memory. Where all of it cannot be read, what lies before the first page end
- * can perhaps: a piece is at most a page long and so meets one page end. */
-static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, int faulted, __u32 bytes)
+/*
+ * One piece of user memory. Where all of it cannot be read, what lies before the first page end
+ * can perhaps: a piece is at most a page long and so meets one page end.
+ *
+ * The ways through eight pieces must not multiply in the verifier: so nothing branches on `faulted`, and
+ * the size of the second read takes a way through the record, of whose content it knows nothing, since
+ * it would follow the size of a read back to all that it came from.
+ */
+static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, __u64 faulted, __u32 bytes)
 {
 	struct bpcond_memory *piece = (void *)data;
 	char *content = (char *)(piece + 1);
 	/* An address that could not be computed is read like one that no user can have. */
-	__u64 from = faulted ? ~0ULL : at;
-	__u64 head = PAGE_BYTES - (from & (PAGE_BYTES - 1));
+	__u64 from = at | -faulted;
+	__u32 head;
 
 	piece->at = at;
 	piece->length = bytes;
+	*(volatile __u32 *)&piece->read = PAGE_BYTES - (from & (PAGE_BYTES - 1));
+	head = *(volatile __u32 *)&piece->read;
 	piece->read = 0;
 	/* The ring holds older records, and the padding must not show them; what a failed read
 	 * does not fill the kernel clears. */
@@ -227,11 +240,15 @@ static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, int faulted, 
 	return (__u64 *)(content + (bytes + 7) / 8 * 8);
 }
 
-static __always_inline __u64 *capture_memory(__u64 *data, struct pt_regs *regs,
-					     const struct condition_inputs *inputs)
+static __always_inline __u64 *capture_memory(__u64 *data, struct pt_regs *regs)
 {
-	__u64 at[FILTER_MAX_PIECES] = {};
-	__u64 faults = addresses(regs, inputs, &control, parameters, at);
+	struct filter_scratch *room = find_room(); /* with the inputs that the condition had */
+	__u64 *at, faults;
+
+	if (!room)
+		return data;
+	at = room->addresses;
+	GENERATED(FILTER_ADDRESSES, faults, regs, &room->inputs, &control, parameters, at);
 
 #pragma unroll
 	for (__u32 i = 0; i < FILTER_MAX_PIECES; i++) {
@@ -241,21 +258,39 @@ static __always_inline __u64 *capture_memory(__u64 *data, struct pt_regs *regs,
 	return data;
 }
 
-/* Writes the record, or counts it as dropped when the ring is full. */
-static __always_inline void record_hit(struct bpf_perf_event_data *ctx, struct pt_regs *regs,
-				       const struct condition_inputs *inputs,
-				       struct bpcond_counters *count, __u32 cpu, __u32 flags)
+/* Of an event that samples call chains itself the kernel gives its own, which have a mark, an address
+ * of nothing, where the user's part begins. Return: how many addresses. */
+static __always_inline __u16 capture_stack(struct bpf_perf_event_data *ctx, __u64 *data)
+{
+	__u32 size = config.stack * sizeof(__u64);
+	long bytes = bpf_get_stack(ctx, data, size, BPF_F_USER_STACK);
+
+	if (bytes > 0 && *data == USER_MARK)
+		bytes = bpf_get_stack(ctx, data, size, BPF_F_USER_STACK | 1);
+	return bytes > 0 ? bytes / sizeof(__u64) : 0;
+}
+
+/*
+ * Writes the record, or counts it as dropped when the ring is full. A function of its own, so that its
+ * stack does not count as that of each evaluation.
+ */
+static __attribute__((noinline)) int record_hit(struct bpf_perf_event_data *ctx,
+						__u64 cpu, __u32 flags)
 {
 	__u64 sequence = __sync_fetch_and_add(&control.sequence, 1);
+	struct pt_regs *regs = user_registers(ctx);
+	struct bpf_pidns_info ids = {};
 	struct bpcond_hit *hit;
 	__u64 pid, tid, *data;
 
+	if (cpu >= config.cpus)
+		return 0;
 	hit = bpf_ringbuf_reserve(&ring, config.record_bytes, 0);
 	if (!hit) {
-		count->dropped++;
-		return;
+		counters[cpu].dropped++;
+		return 0;
 	}
-	read_ids(&pid, &tid);
+	read_ids(&ids, &pid, &tid);
 	hit->size = config.record_bytes;
 	hit->version = BPCOND_LAYOUT_VERSION;
 	hit->flags = flags;
@@ -273,44 +308,45 @@ static __always_inline void record_hit(struct bpf_perf_event_data *ctx, struct p
 
 	data = capture_registers((__u64 *)(hit + 1), regs);
 	if (config.pieces)
-		data = capture_memory(data, regs, inputs);
-	if (config.stack) {
-		long bytes = bpf_get_stack(ctx, data, config.stack * 8, BPF_F_USER_STACK);
-
-		if (bytes > 0)
-			hit->stack_count = bytes / 8;
-	}
+		data = capture_memory(data, regs);
+	if (config.stack)
+		hit->stack_count = capture_stack(ctx, data);
 	bpf_ringbuf_submit(hit, 0);
+	return 0;
+}
+
+static __always_inline __u64 read_state(void)
+{
+	return *(volatile __u64 *)&control.state;
 }
 
 static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 {
-	__u64 state = *(volatile __u64 *)&control.state;
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct condition_inputs inputs;
+	__u64 cpu = bpf_get_smp_processor_id();
+	/* Stands for what is not needed. */
+	struct filter_scratch *room = (void *)&control;
+	__u32 needs = config.needs;
 	struct bpcond_counters *count;
 	struct pt_regs *regs;
-	void *extra = &control;
 	__u64 verdict;
 	__u32 flags = 0;
 
 	/* Before anything else: not even the counters may tell a silenced client something. */
-	if (state == FILTER_REVOKED || cpu >= config.cpus || !is_admitted())
+	if (read_state() == FILTER_REVOKED || cpu >= config.cpus || !is_admitted())
 		return 0;
 
 	count = &counters[cpu];
 	count->evaluated++;
 
 	regs = user_registers(ctx);
-	read_inputs(&inputs, cpu);
-	if (config.needs & CONDITION_NEEDS_SCRATCH) {
-		__u32 zero = 0;
-
-		extra = bpf_map_lookup_elem(&scratch, &zero);
-		if (!extra)
+	if (needs || config.pieces) {
+		room = find_room();
+		if (!room)
 			return 0;
+		if (needs & ~CONDITION_NEEDS_SCRATCH)
+			read_inputs(&room->inputs, needs, cpu);
 	}
-	verdict = condition(regs, &inputs, &control, parameters, extra);
+	GENERATED(FILTER_CONDITION, verdict, regs, &room->inputs, &control, parameters, room->text);
 
 	if (verdict == CONDITION_FAULT) {
 		count->faults++;
@@ -321,7 +357,7 @@ static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 		count->rejected++;
 		return 0;
 	}
-	if (state != FILTER_ENABLED || is_kept_back() || !let_through()) {
+	if (read_state() != FILTER_ENABLED || is_kept_back() || !let_through()) {
 		count->withheld++;
 		return 0;
 	}
@@ -335,7 +371,7 @@ static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 		flags |= BPCOND_HIT_UNSIGNALLED;
 	}
 	if (config.record_bytes)
-		record_hit(ctx, regs, &inputs, count, cpu, flags);
+		record_hit(ctx, cpu, flags);
 	return 1;
 }
 

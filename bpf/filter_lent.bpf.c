@@ -3,8 +3,9 @@
  * The filter that is lent: its borrower attaches it to events of his own, of any kind that the
  * kernel lets him open, CPU-wide and kernel-mode ones included. The kernel checks what he may open;
  * but this program reads with the daemon's rights in whatever task the event fires in, so it looks
- * at nobody's but the borrower's: a task whose ids are all his, in the same user namespace, and
- * dumpable, which a set-user-ID program is not. Of any other not even a count is kept.
+ * at nobody's but the borrower's: a task that ptrace would let him read, by its ids, its user
+ * namespace, its capabilities, and by being dumpable, which a set-user-ID program is not. Of any
+ * other not even a count is kept.
  *
  * It sees the user's registers only, wherever the event fires, and sends no signals: the borrower's
  * own event can.
@@ -34,11 +35,15 @@ static __always_inline int is_admitted(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct cred *cred = task->real_cred;
 	struct mm_struct *mm = task->mm;
-	__u32 uid = config.borrower_uid;
+	__u32 uid = config.borrower_uid, gid = config.borrower_gid;
 
 	if (task->flags & PF_KTHREAD || !mm || !is_dumpable(mm))
 		return 0;
 	if (cred->uid.val != uid || cred->euid.val != uid || cred->suid.val != uid)
+		return 0;
+	if (cred->gid.val != gid || cred->egid.val != gid || cred->sgid.val != gid)
+		return 0;
+	if (cred->cap_permitted.val & ~config.borrower_caps)
 		return 0;
 	return cred->user_ns->ns.inum == config.borrower_userns;
 }

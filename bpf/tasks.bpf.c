@@ -35,43 +35,49 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-/* The reader's pid namespace: how deep it is, and its inode number. */
-const volatile __u32 pidns_level = 0;
-const volatile __u32 pidns_ino = 0;
-
 /* One reader at a time: the daemon has one thread. */
 struct task_facts record;
 
-/* A task's id in the reader's pid namespace; 0 where it has none there. */
-static __always_inline __u32 id_of(struct task_struct *task)
+/* A pid namespace, and how deep it lies below the initial one. */
+struct namespace
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	struct upid upid = {};
-	__u32 at;
+	struct pid_namespace *ns;
+	__u32 level;
+};
 
-	if (!pid || BPF_CORE_READ(pid, level) < pidns_level)
-		return 0;
-	at = pidns_level * bpf_core_type_size(struct upid);
-	if (bpf_probe_read_kernel(&upid, sizeof(upid), (char *)&pid->numbers[0] + at))
-		return 0;
-	if (BPF_CORE_READ(upid.ns, ns.inum) != pidns_ino)
-		return 0;
-	return upid.nr;
+/* The id that a task has in the pid namespace of that level, and which namespace that is. */
+static __always_inline struct upid id_at(struct pid *pid, __u32 level)
+{
+	__u32 at = level * bpf_core_type_size(struct upid);
+	struct upid upid = {};
+
+	bpf_probe_read_kernel(&upid, sizeof(upid), (char *)&pid->numbers[0] + at);
+	return upid;
 }
 
-/* The namespace in which the task itself counts: the innermost one that it has an id in. */
-static __always_inline __u32 pidns_of(struct task_struct *task)
+/* The namespace in which a task counts: the innermost one that it has an id in. */
+static __always_inline struct namespace pidns_of(struct task_struct *task)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	struct upid upid = {};
-	__u32 at;
+	struct namespace found = {};
 
 	if (!pid)
+		return found;
+	found.level = BPF_CORE_READ(pid, level);
+	found.ns = id_at(pid, found.level).ns;
+	return found;
+}
+
+/* A task's id in the reader's pid namespace; 0 where it has none there. */
+static __always_inline __u32 id_of(struct task_struct *task, const struct namespace *reader)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid;
+
+	if (!pid || BPF_CORE_READ(pid, level) < reader->level)
 		return 0;
-	at = BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
-	if (bpf_probe_read_kernel(&upid, sizeof(upid), (char *)&pid->numbers[0] + at))
-		return 0;
-	return BPF_CORE_READ(upid.ns, ns.inum);
+	upid = id_at(pid, reader->level);
+	return upid.ns == reader->ns ? upid.nr : 0;
 }
 
 /*
@@ -99,7 +105,8 @@ static __always_inline struct perf_event_context *events_of(struct task_struct *
 {
 	struct task_struct___two_contexts *old = (void *)task;
 
-	if (bpf_core_field_size(task->perf_event_ctxp) == sizeof(void *))
+	/* A pointer here matches a pointer only: not the array of before. */
+	if (bpf_core_field_exists(task->perf_event_ctxp))
 		return BPF_CORE_READ(task, perf_event_ctxp);
 	return BPF_CORE_READ(old, perf_event_ctxp[1]);
 }
@@ -178,19 +185,26 @@ SEC("iter/task")
 int read_task(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct pid_namespace *ns;
+	struct namespace reader;
 	struct mm_struct *mm;
+	__u64 events;
 
 	if (!task)
 		return 0;
 
+	/* Whose read(2) runs this. Its /proc would not tell: one shows no more levels than its own. */
+	reader = pidns_of(bpf_get_current_task_btf());
 	record.facts = 0;
-	record.tid = id_of(task);
-	record.tgid = id_of(task->group_leader);
-	record.pidns = pidns_of(task);
+	record.tid = id_of(task, &reader);
+	record.tgid = id_of(task->group_leader, &reader);
+	ns = pidns_of(task).ns;
+	record.pidns = BPF_CORE_READ(ns, ns.inum);
 	record.start_time = task->start_boottime;
 	record.exec_id = task->self_exec_id;
-	record.parent = id_of(BPF_CORE_READ(task, real_parent, group_leader));
-	record.tracer = task->ptrace ? id_of(BPF_CORE_READ(task, parent, group_leader)) : 0;
+	record.parent = id_of(BPF_CORE_READ(task, real_parent, group_leader), &reader);
+	record.tracer =
+		task->ptrace ? id_of(BPF_CORE_READ(task, parent, group_leader), &reader) : 0;
 
 	if (task->flags & PF_EXITING || task->exit_state)
 		record.facts |= TASK_EXITING;
@@ -215,9 +229,11 @@ int read_task(struct bpf_iter__task *ctx)
 	read_events(task);
 
 	bpf_seq_write(ctx->meta->seq, &record, __builtin_offsetof(struct task_facts, events));
-	if (record.n_events && record.n_events <= TASK_MAX_EVENTS)
-		bpf_seq_write(ctx->meta->seq, record.events,
-			      record.n_events * sizeof(struct task_event));
+	/* One below a power of two, so that a mask bounds the size for every verifier. */
+	_Static_assert((TASK_MAX_EVENTS & (TASK_MAX_EVENTS + 1)) == 0, "no mask");
+	events = record.n_events & TASK_MAX_EVENTS;
+	if (events)
+		bpf_seq_write(ctx->meta->seq, record.events, events * sizeof(struct task_event));
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 enum {
-	TASK_MAX_EVENTS = 64, /* perf events looked at in one thread's context */
+	TASK_MAX_EVENTS = 63, /* perf events looked at in one thread's context */
 };
 
 enum task_fact {

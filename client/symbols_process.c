@@ -135,9 +135,13 @@ const Module *symbols_module_at(const bpcond_symbols *symbols, uint64_t address)
 {
 	Dwfl_Module *dwfl = dwfl_addrmodule(symbols->dwfl, address);
 
-	for (size_t i = 0; i < symbols->n_modules; i++)
-		if (dwfl && symbols->modules[i].dwfl == dwfl)
-			return &symbols->modules[i];
+	/* libdw takes all that lies behind the last module for a part of it. */
+	for (size_t i = 0; i < symbols->n_modules; i++) {
+		const Module *module = &symbols->modules[i];
+
+		if (dwfl && module->dwfl == dwfl)
+			return address >= module->start && address < module->end ? module : NULL;
+	}
 	return NULL;
 }
 

@@ -151,6 +151,11 @@ const TextFunction *text_function_find(const char *name, size_t length)
 	return NULL;
 }
 
+const TextFunction *text_function_at(size_t i)
+{
+	return i < LENGTH(FUNCTIONS) ? &FUNCTIONS[i] : NULL;
+}
+
 enum {
 	LONGEST_NAME = 24,
 };

@@ -38,6 +38,8 @@ const TextRegister *text_register_find(const char *name, size_t length);
 /* `name` as in the tree. */
 const TextVariable *text_variable_find(const char *name, size_t length);
 const TextFunction *text_function_find(const char *name, size_t length);
+/* The i-th function, in the table's order; NULL behind the last. */
+const TextFunction *text_function_at(size_t i);
 
 /* What the user may have meant by an unknown $name, without the $; or NULL. The string
  * lives for ever. */

@@ -115,18 +115,26 @@ void assembler_return(Assembler *assembler, int32_t constant)
 	assembler->reachable = false;
 }
 
-/* Where each instruction ends up when jumps to the next one are left out. */
+/* Where each instruction ends up when jumps to the next one are left out: those too that only become
+ * such when others are left out, which is why it is counted from the end. */
 static size_t lay_out(const Assembler *assembler, size_t *positions)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < assembler->n; i++) {
-		positions[i] = n;
-		if (assembler->insns[i].code != (BPF_JMP | BPF_JA) ||
-		    assembler->labels[assembler->targets[i]] != (int)i + 1)
-			n++;
+	positions[assembler->n] = 0;
+	for (size_t i = assembler->n; i-- > 0;) {
+		bool idle = false;
+
+		if (assembler->targets[i] >= 0) {
+			int label = assembler->labels[assembler->targets[i]];
+
+			assert(label > (int)i && (size_t)label < assembler->n);
+			idle = positions[label] == positions[i + 1];
+		}
+		positions[i] = idle ? n : ++n;
 	}
-	positions[assembler->n] = n;
+	for (size_t i = 0; i <= assembler->n; i++)
+		positions[i] = n - positions[i];
 	return n;
 }
 
@@ -153,10 +161,8 @@ int assembler_finish(Assembler *assembler, struct bpf_insn **ret, size_t *ret_co
 			continue;
 		if (assembler->targets[i] >= 0) {
 			int label = assembler->labels[assembler->targets[i]];
-			size_t distance;
+			size_t distance = positions[label] - positions[i] - 1;
 
-			assert(label > (int)i && (size_t)label < assembler->n);
-			distance = positions[label] - positions[i] - 1;
 			if (distance > INT16_MAX) {
 				free(positions);
 				free(insns);

@@ -19,13 +19,15 @@
 enum {
 	PAGE = 4096,
 	WORDS_A_JUMP = 16,
-	/* At the end of the scratch buffer. Being in a map, they are forgotten by the verifier. */
-	SCRATCH_ADDRESS = FILTER_SCRATCH_BYTES - 16,
-	SCRATCH_CUT_SHORT = FILTER_SCRATCH_BYTES - 8,
+	/* Before the text in the scratch buffer. Being in a map, they are forgotten by the verifier. */
+	SCRATCH_ADDRESS = 0,
+	SCRATCH_CUT_SHORT = 8,
+	SCRATCH_TEXT = 16,
 };
 
 _Static_assert(CONDITION_MAX_TEXT + 1 <= PAGE + 1, "a text must not touch three pages");
-_Static_assert(CONDITION_MAX_TEXT + 1 <= SCRATCH_ADDRESS && PAGE <= SCRATCH_ADDRESS,
+_Static_assert(SCRATCH_TEXT + CONDITION_MAX_TEXT + 1 <= FILTER_SCRATCH_BYTES &&
+		       SCRATCH_TEXT + PAGE <= FILTER_SCRATCH_BYTES,
 	       "scratch buffer too small");
 
 static void move(Emitter *e, int dst, int src)
@@ -146,7 +148,7 @@ static void compare_words(Emitter *e, const Expr *expr, int scratch, int no)
 		int reg = gathered == 0 ? differences : found;
 
 		assembler_emit(&e->as, BPF_LDX | BPF_MEM | size_of(word.bytes), reg, scratch,
-			       word.offset, 0);
+			       SCRATCH_TEXT + word.offset, 0);
 		if (first || (last && gathered == 0)) {
 			jump_if_other(e, reg, wanted, word.bytes, word_of(expr, word), no);
 			continue;
@@ -171,7 +173,7 @@ static void store_words(Emitter *e, const Expr *expr, int scratch)
 {
 	for (Word word = {0}; next_word(expr->n_text, 4, &word);)
 		assembler_emit(&e->as, BPF_ST | BPF_MEM | size_of(word.bytes), scratch, 0,
-			       word.offset, (int32_t)word_of(expr, word));
+			       SCRATCH_TEXT + word.offset, (int32_t)word_of(expr, word));
 }
 
 /* The whole could not be read: falls through with the buffer ready for comparison, and the mark that
@@ -193,6 +195,7 @@ static void read_first_page(Emitter *e, const Expr *expr)
 	take_register(e, BPF_REG_3);
 	assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, scratch, SCRATCH_ADDRESS, 0);
 	move(e, BPF_REG_1, scratch);
+	assembler_emit(&e->as, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, SCRATCH_TEXT);
 	call_read(e);
 	release_register(e, BPF_REG_2);
 	release_register(e, BPF_REG_3);
@@ -219,6 +222,7 @@ void emit_text_branch(Emitter *e, const Expr *expr, int yes, int no, int next, u
 		assembler_emit(&e->as, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_1, 0, SCRATCH_CUT_SHORT,
 			       0);
 	}
+	assembler_emit(&e->as, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, SCRATCH_TEXT);
 	assembler_emit(&e->as, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, expr->n_text);
 	call_read(e);
 	release_register(e, BPF_REG_3);

@@ -6,7 +6,8 @@
  * no counterpart there close what the kernel would have checked and no fact here shows.
  *
  * The facts are a snapshot of each thread, taken after the event was opened; the one who asks looks
- * again after acting. A refusal names the rule and the thread that failed it. It says nothing about
+ * again after acting. Some rules an administrator can answer for, through polkit, for one session; the
+ * rest hold whoever says what: they are about who is who, and what exists. A refusal names the rule and the thread that failed it. It says nothing about
  * the target that ps(1) does not show to everybody.
  *
  * Threads that are on their way out: exit takes a thread's memory (its mm) away before it takes its
@@ -78,13 +79,10 @@ static int rule_target_lives(const AuthorityQuestion *question, Refusal *refusal
 		      leader(target)->tgid);
 }
 
-/* Who asks must be known to the last thread: any of them may have sent the call, and all of them
- * can use what it gives. */
-static int rule_caller_is_connection(const AuthorityQuestion *question, Refusal *refusal)
+/* Nobody can answer for a caller that is not known. */
+static int rule_caller_is_known(const AuthorityQuestion *question, Refusal *refusal)
 {
-	const TaskFactsList *caller = question->caller;
-
-	if (caller->n_tasks == 0)
+	if (question->caller->n_tasks == 0)
 		return refuse(refusal, REFUSED_NOT_AUTHORIZED,
 			      "the calling process has exited or cannot be seen from here, so "
 			      "that its rights are unknown; call from a process that stays");
@@ -92,6 +90,15 @@ static int rule_caller_is_connection(const AuthorityQuestion *question, Refusal 
 		return refuse(refusal, REFUSED_NOT_AUTHORIZED,
 			      "the bus does not say which user is calling; connect to the bus "
 			      "with EXTERNAL authentication");
+	return 0;
+}
+
+/* Who asks must be one user to the last thread: any of them may have sent the call, and all of them
+ * can use what it gives. polkit would judge the connection's user, so its yes does not help here. */
+static int rule_caller_is_connection(const AuthorityQuestion *question, Refusal *refusal)
+{
+	const TaskFactsList *caller = question->caller;
+
 	for (size_t i = 0; i < caller->n_tasks; i++) {
 		const struct task_facts *task = &caller->tasks[i];
 
@@ -108,6 +115,17 @@ static int rule_caller_is_connection(const AuthorityQuestion *question, Refusal 
 				      "one user id only",
 				      task->tid, task->tgid, task->ruid, task->euid, task->suid,
 				      task->fsuid, question->connection_uid);
+	}
+	return 0;
+}
+
+static int rule_caller_has_one_group(const AuthorityQuestion *question, Refusal *refusal)
+{
+	const TaskFactsList *caller = question->caller;
+
+	for (size_t i = 0; i < caller->n_tasks; i++) {
+		const struct task_facts *task = &caller->tasks[i];
+
 		if (!all_gids_are(task, leader(caller)->rgid))
 			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
 				      "thread %u of the caller (process %u) has the group ids "
@@ -191,6 +209,22 @@ static int rule_no_more_capabilities(const AuthorityQuestion *question, Refusal 
 	return 0;
 }
 
+static int rule_target_has_memory(const AuthorityQuestion *question, Refusal *refusal)
+{
+	const TaskFactsList *target = question->target;
+
+	for (size_t i = 0; i < target->n_tasks; i++) {
+		const struct task_facts *task = &target->tasks[i];
+
+		if (task_lives(task) && !task_has_memory(task))
+			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
+				      "process %u is a thread of the kernel, which has no user "
+				      "memory to watch; choose an ordinary process",
+				      task->tgid);
+	}
+	return 0;
+}
+
 static int rule_dumpable(const AuthorityQuestion *question, Refusal *refusal)
 {
 	const TaskFactsList *target = question->target;
@@ -198,15 +232,7 @@ static int rule_dumpable(const AuthorityQuestion *question, Refusal *refusal)
 	for (size_t i = 0; i < target->n_tasks; i++) {
 		const struct task_facts *task = &target->tasks[i];
 
-		if (!task_has_memory(task)) {
-			if (!task_lives(task))
-				continue;
-			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
-				      "process %u is a thread of the kernel, which has no user "
-				      "memory to watch; choose an ordinary process",
-				      task->tgid);
-		}
-		if ((task->facts & TASK_DUMPABLE) == 0)
+		if (task_has_memory(task) && (task->facts & TASK_DUMPABLE) == 0)
 			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
 				      "process %u (seen at thread %u) is not dumpable: it was set-"
 				      "user-ID, its program file is unreadable, or it asked for it "
@@ -249,6 +275,14 @@ static int refuse_yama(const AuthorityQuestion *question, const struct task_fact
 		question->yama_scope == 2
 			? "an administrator can run \"sysctl kernel.yama.ptrace_scope=1\""
 			: "once it is 3 only a reboot, with another value set, changes that");
+}
+
+/* At 3 (and at what may come after it) the kernel lets nobody trace, root included. */
+static int rule_yama_allows_any(const AuthorityQuestion *question, Refusal *refusal)
+{
+	if (question->yama_scope <= 2)
+		return 0;
+	return refuse_yama(question, leader(question->target), refusal);
 }
 
 /* Yama's exceptions by prctl(PR_SET_PTRACER) cannot be read from outside: they do not count. */
@@ -317,17 +351,32 @@ static int rule_caller_unconfined(const AuthorityQuestion *question, Refusal *re
 
 int authority_judge(const AuthorityQuestion *question, Refusal *refusal)
 {
-	static const AuthorityRule rules[] = {
-		rule_target_lives,          rule_caller_is_connection,
-		rule_same_user_namespace,   rule_same_ids,
-		rule_no_more_capabilities,  rule_dumpable,
-		rule_target_not_overridden, rule_yama,
-		rule_caller_unconfined,
+	/* Those that an administrator's yes stands for, and those that hold whoever says what. */
+	static const struct {
+		AuthorityRule rule;
+		bool can_be_approved;
+	} rules[] = {
+		{rule_target_lives, false},
+		{rule_caller_is_known, false},
+		{rule_caller_is_connection, false},
+		{rule_caller_has_one_group, true},
+		{rule_same_user_namespace, true},
+		{rule_same_ids, true},
+		{rule_no_more_capabilities, true},
+		{rule_target_has_memory, false},
+		{rule_dumpable, true},
+		{rule_target_not_overridden, true},
+		{rule_yama_allows_any, false},
+		{rule_yama, true},
+		{rule_caller_unconfined, true},
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		int r = rules[i](question, refusal);
+		int r;
 
+		if (question->approved && rules[i].can_be_approved)
+			continue;
+		r = rules[i].rule(question, refusal);
 		if (r != 0)
 			return r;
 	}

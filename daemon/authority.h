@@ -23,12 +23,13 @@ typedef struct AuthorityQuestion {
 	bool caller_is_ancestor;  /* of the target, by real parents */
 	const char *caller_label; /* MAC label; NULL or "" where there is none */
 	const char *target_label;
+	bool approved; /* an administrator's yes (polkit) stands for the rules that it may stand for */
 } AuthorityQuestion;
 
 /*
- * Return: 0 allowed without asking anyone; REFUSED_NOT_AUTHORIZED, and *refusal says which rule
- * (the caller of this may then ask polkit); REFUSED_TARGET_EXITED when the target has no thread left
- * that lives.
+ * Return: 0 allowed, without asking anyone unless `approved`; REFUSED_NOT_AUTHORIZED, and *refusal
+ * says which rule (where the same question with `approved` is allowed, polkit may be asked);
+ * REFUSED_TARGET_EXITED when the target has no thread left that lives.
  */
 int authority_judge(const AuthorityQuestion *question, Refusal *refusal);
 

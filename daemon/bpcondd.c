@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,16 @@
 static const uint64_t default_limits[QUOTA_RESOURCES] = {
 	[QUOTA_SESSIONS] = 64,     [QUOTA_BREAKPOINTS] = 256,
 	[QUOTA_EVENTS] = 8192,     [QUOTA_RING_BYTES] = 64 * 1024 * 1024,
-	[QUOTA_LENT_FILTERS] = 64,
+	[QUOTA_LENT_FILTERS] = 64, [QUOTA_QUESTIONS] = 16,
 };
+
+#define log_cannot_serve(...)                                                                    \
+	log_message(LOG_ERR, &(LogContext){.message_id = LOG_ID_CANNOT_SERVE, .uid = (uid_t)-1}, \
+		    __VA_ARGS__)
+
+/* Not started at all: nothing that starting it again at once would mend, while the next call starts
+ * it anyway. */
+#define EXIT_NOT_STARTED 2
 
 typedef struct Options {
 	const char *address; /* NULL: the system bus */
@@ -129,7 +138,8 @@ static int block_signals(sd_event *event)
 	return sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
 }
 
-static int serve(sd_event *event, const Options *options)
+/* Return: 0 after a signal to end; negative errno, with *ret_started whether it had begun to serve. */
+static int serve(sd_event *event, const Options *options, bool *ret_started)
 {
 	Broker *broker = NULL;
 	Bus *bus = NULL;
@@ -141,28 +151,36 @@ static int serve(sd_event *event, const Options *options)
 		return r;
 	r = bus_new(options->address, &bus);
 	if (r < 0) {
-		log_error("cannot connect to the %s%s: %s",
-			  options->address ? "bus " : "system bus",
-			  options->address ? options->address : "", strerror(-r));
+		log_cannot_serve("cannot connect to the %s%s: %s",
+				 options->address ? "bus " : "system bus",
+				 options->address ? options->address : "", strerror(-r));
 		return r;
 	}
 	hooks = bus_hooks(bus);
 	r = broker_new(event, default_limits, &hooks, &broker);
 	if (r < 0) {
-		log_error("cannot load the BPF programs: %s%s", strerror(-r),
-			  r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
+		log_cannot_serve("cannot load the BPF programs: %s%s", strerror(-r),
+				 r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
 		goto finish;
 	}
 	r = bus_serve(bus, broker, event);
 	if (r < 0) {
-		log_error("cannot take the name " BUS_NAME " on the bus: %s", strerror(-r));
+		log_cannot_serve("cannot take the name " BUS_NAME " on the bus: %s", strerror(-r));
 		goto finish;
 	}
 
+	/* Where systemd wants to hear from the loop: from it, so that what hangs is not heard. */
+	r = sd_event_set_watchdog(event, true);
+	if (r < 0) {
+		log_cannot_serve("cannot set the watchdog's timer: %s", strerror(-r));
+		goto finish;
+	}
+	*ret_started = true;
 	sd_notify(0, "READY=1");
 	r = sd_event_loop(event);
 	sd_notify(0, "STOPPING=1");
 finish:
+	bus_stop(bus);
 	broker_free(broker);
 	bus_free(bus);
 	return r;
@@ -171,29 +189,30 @@ finish:
 int main(int argc, char *argv[])
 {
 	sd_event *event = NULL;
+	bool started = false;
 	const char *message;
 	Options options;
 	int r;
 
 	r = parse_options(argc, argv, &options);
 	if (r > 0)
-		return r == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+		return r == 1 ? EXIT_SUCCESS : EXIT_NOT_STARTED;
 
 	r = privileges_reduce(options.user, &message);
 	if (r < 0) {
-		log_error("%s", message);
-		return EXIT_FAILURE;
+		log_cannot_serve("%s", message);
+		return EXIT_NOT_STARTED;
 	}
 	libbpf_set_print(on_libbpf_message);
 	raise_descriptor_limit();
 
 	r = sd_event_default(&event);
 	if (r >= 0)
-		r = serve(event, &options);
+		r = serve(event, &options, &started);
 	sd_event_unref(event);
 	if (r < 0) {
-		log_error("ended: %s", strerror(-r));
-		return EXIT_FAILURE;
+		log_cannot_serve("ended: %s", strerror(-r));
+		return started ? EXIT_FAILURE : EXIT_NOT_STARTED;
 	}
 	return EXIT_SUCCESS;
 }

@@ -3,7 +3,8 @@
  * A filter's program is its template (bpf_engine.c) with the code generated for its spec spliced in.
  * Its own maps are created here one by one:
  *
- *   config      read-only to the program and frozen, so that the verifier knows its content
+ *   config      read-only to the program and frozen, so that the verifier knows its content; most loads
+ *               from it become constants beforehand (bpf_fold.c)
  *   control     mapped by the daemon, which alone may write it beside the program
  *   counters    frozen for user space: whoever gets the descriptor can only read
  *   parameters  the client's to write
@@ -24,6 +25,7 @@
 
 #include "condition/condition.h"
 #include "daemon/bpf_filter.h"
+#include "daemon/bpf_fold.h"
 #include "daemon/bpf_splice.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
@@ -209,13 +211,13 @@ static int make_maps(Filter *filter, const Spec *spec)
 
 /* The two generated functions of a spec. */
 typedef struct Generated {
-	struct bpf_insn *insns[SPLICE_FUNCTIONS];
-	size_t n_insns[SPLICE_FUNCTIONS];
+	struct bpf_insn *insns[FILTER_PLACES];
+	size_t n_insns[FILTER_PLACES];
 } Generated;
 
 static void generated_clear(Generated *generated)
 {
-	for (size_t i = 0; i < SPLICE_FUNCTIONS; i++)
+	for (int i = 0; i < FILTER_PLACES; i++)
 		free(generated->insns[i]);
 }
 
@@ -242,21 +244,21 @@ static int generate(const Spec *spec, Generated *ret)
 	int r;
 
 	if (spec->condition)
-		r = condition_emit(spec->condition, &ret->insns[SPLICE_CONDITION],
-				   &ret->n_insns[SPLICE_CONDITION]);
+		r = condition_emit(spec->condition, &ret->insns[FILTER_CONDITION],
+				   &ret->n_insns[FILTER_CONDITION]);
 	else
-		r = emit_constant(CONDITION_TRUE, &ret->insns[SPLICE_CONDITION],
-				  &ret->n_insns[SPLICE_CONDITION]);
+		r = emit_constant(CONDITION_TRUE, &ret->insns[FILTER_CONDITION],
+				  &ret->n_insns[FILTER_CONDITION]);
 	if (r < 0)
 		return r;
 
 	if (spec->n_pieces == 0)
-		return emit_constant(0, &ret->insns[SPLICE_ADDRESSES],
-				     &ret->n_insns[SPLICE_ADDRESSES]);
+		return emit_constant(0, &ret->insns[FILTER_ADDRESSES],
+				     &ret->n_insns[FILTER_ADDRESSES]);
 	for (size_t i = 0; i < spec->n_pieces; i++)
 		at[i] = spec->pieces[i].at;
-	return condition_emit_values(at, spec->n_pieces, &ret->insns[SPLICE_ADDRESSES],
-				     &ret->n_insns[SPLICE_ADDRESSES]);
+	return condition_emit_values(at, spec->n_pieces, &ret->insns[FILTER_ADDRESSES],
+				     &ret->n_insns[FILTER_ADDRESSES]);
 }
 
 /* Generates the code of a spec and splices it into its template. */
@@ -277,15 +279,15 @@ static int build(const Template *template, const Spec *spec, int config_fd, cons
 		{template->counter_fd, counter_fd},
 	};
 	_cleanup_(generated_clear) Generated generated = {};
-	SpliceCode functions[SPLICE_FUNCTIONS];
+	SpliceCode places[FILTER_PLACES];
 	int r;
 
 	r = generate(spec, &generated);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < SPLICE_FUNCTIONS; i++)
-		functions[i] = (SpliceCode){generated.insns[i], generated.n_insns[i]};
-	return bpf_splice(template->code, functions, maps, sizeof(maps) / sizeof(maps[0]), ret,
+	for (int i = 0; i < FILTER_PLACES; i++)
+		places[i] = (SpliceCode){generated.insns[i], generated.n_insns[i]};
+	return bpf_splice(template->code, places, maps, sizeof(maps) / sizeof(maps[0]), ret,
 			  ret_n_insns);
 }
 
@@ -370,6 +372,7 @@ static int load(const Template *template, const Spec *spec, const struct filter_
 	r = build(template, spec, config_fd, filter, ring_fd, &insns, &n_insns);
 	if (r < 0)
 		return r;
+	bpf_fold(insns, n_insns, config_fd, config, sizeof(*config));
 	r = bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "bpcond_filter", "GPL", insns, n_insns,
 			  &options);
 	if (r < 0) {
@@ -419,7 +422,9 @@ int filter_new_lent(FilterEngine *engine, const Spec *spec, const FilterLoan *lo
 			"need; open a session instead, or run a kernel built with "
 			"CONFIG_DEBUG_INFO_BTF.");
 	config.borrower_uid = loan->borrower_uid;
+	config.borrower_gid = loan->borrower_gid;
 	config.borrower_userns = loan->borrower_userns;
+	config.borrower_caps = loan->borrower_caps;
 	config.only_when_traced = loan->only_when_traced;
 	if (ring_fd < 0)
 		config.record_bytes = 0;

@@ -48,7 +48,9 @@ int filter_new(FilterEngine *engine, const Spec *spec, uint32_t breakpoint, int 
 /* For whom and how a filter is lent. */
 typedef struct FilterLoan {
 	uid_t borrower_uid;
+	gid_t borrower_gid;
 	uint32_t borrower_userns;
+	uint64_t borrower_caps; /* 1 << CAP_… */
 	bool only_when_traced;
 } FilterLoan;
 

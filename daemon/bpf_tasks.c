@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -26,44 +25,13 @@ struct TaskReader {
 	struct tasks_bpf *skeleton;
 };
 
-/* How deep our pid namespace is: the kernel tells as many ids of us as there are levels. */
-static int read_pidns_level(uint32_t *ret)
-{
-	_cleanup_free_ char *status = NULL;
-	const char *line;
-	uint32_t ids = 0;
-	int r;
-
-	r = read_small_file("/proc/self/status", &status);
-	if (r < 0)
-		return r;
-	line = strstr(status, "\nNSpid:");
-	if (!line)
-		return -EOPNOTSUPP;
-	for (line += strlen("\nNSpid:"); *line && *line != '\n'; line++)
-		if (*line == '\t')
-			ids++;
-	if (ids == 0)
-		return -EIO;
-	*ret = ids - 1;
-	return 0;
-}
-
 int task_reader_new(TaskReader **ret)
 {
 	TaskReader *reader;
-	struct stat pidns;
-	uint32_t level;
 	int r;
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
 		return -EOPNOTSUPP;
-	r = read_pidns_level(&level);
-	if (r < 0)
-		return r;
-	if (stat("/proc/self/ns/pid", &pidns) < 0)
-		return -errno;
-
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return -ENOMEM;
@@ -73,8 +41,6 @@ int task_reader_new(TaskReader **ret)
 		task_reader_free(reader);
 		return r;
 	}
-	reader->skeleton->rodata->pidns_level = level;
-	reader->skeleton->rodata->pidns_ino = pidns.st_ino;
 	r = tasks_bpf__load(reader->skeleton);
 	if (r < 0) {
 		task_reader_free(reader);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_polkit.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
 
@@ -29,12 +30,40 @@ int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_erro
 			error, refusal_error_name(REFUSED_NOT_SUPPORTED),
 			"The target starts and ends threads faster than they can be "
 			"followed: stop it (SIGSTOP), call again, and continue it.");
-	log_error("%s from %s failed: %s", sd_bus_message_get_member(message),
-		  sd_bus_message_get_sender(message), strerror(-r));
+	log_message(LOG_ERR, &(LogContext){.message_id = LOG_ID_INSIDE, .uid = (uid_t)-1},
+		    "%s from %s failed: %s", sd_bus_message_get_member(message),
+		    sd_bus_message_get_sender(message), strerror(-r));
 	if (r == -ENOMEM)
 		return sd_bus_error_set_errno(error, r);
 	return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
 				 "bpcondd failed inside (%s); its log has more.", strerror(-r));
+}
+
+int bus_gone(sd_bus_message *message, sd_bus_error *error)
+{
+	return sd_bus_error_setf(
+		error, SD_BUS_ERROR_UNKNOWN_OBJECT,
+		"%s went while an administrator was asked: there is nothing left to "
+		"do.",
+		sd_bus_message_get_path(message));
+}
+
+void bus_log_refusal(const Caller *caller, pid_t target, const Refusal *refusal)
+{
+	/* Users come and go: of those refused last, who is refused again is no news. */
+	static uid_t logged[64];
+	static unsigned n_logged;
+	const size_t room = sizeof(logged) / sizeof(logged[0]);
+	const LogContext context = {
+		.message_id = LOG_ID_REFUSED, .uid = caller->uid, .pid = target};
+
+	for (unsigned i = 0; i < n_logged && i < room; i++)
+		if (logged[i] == caller->uid)
+			return;
+	logged[n_logged % room] = caller->uid;
+	n_logged++;
+	log_message(LOG_NOTICE, &context, "refused user %u (its next refusals are not logged): %s",
+		    caller->uid, refusal->text);
 }
 
 static Caller *caller_free(Caller *caller)
@@ -55,6 +84,7 @@ static int on_caller_gone(sd_bus_track *track, void *userdata)
 	Bus *bus = caller->bus;
 	Caller **at;
 
+	polkit_withdraw(bus, caller);
 	broker_end_owner(bus->broker, caller);
 	for (at = &bus->callers; *at != caller; at = &(*at)->next)
 		;
@@ -181,8 +211,13 @@ static void on_session_end(Session *session, SessionEnd end, void *userdata)
 				       session_end_name(end));
 	if (r < 0)
 		log_error("cannot tell that %s ended: %s", path, strerror(-r));
-	log_info("session %" PRIu32 " of uid %u on process %d ended: %s", session->number,
-		 session->owner.uid, session->target.pid, session_end_name(end));
+	log_message(LOG_INFO,
+		    &(LogContext){.message_id = LOG_ID_SESSION_ENDED,
+				  .session = session->number,
+				  .uid = session->owner.uid,
+				  .pid = session->target.pid},
+		    "session %" PRIu32 " of user %u on process %d ended: %s", session->number,
+		    session->owner.uid, session->target.pid, session_end_name(end));
 }
 
 static void on_breakpoint_disabled(Breakpoint *breakpoint, void *userdata)
@@ -270,11 +305,20 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	r = sd_bus_set_exit_on_disconnect(bus->bus, 1);
 	if (r < 0)
 		return r;
+	/* The loop's end comes before the sessions' end, which is told on the bus. */
+	r = sd_bus_set_close_on_exit(bus->bus, 0);
+	if (r < 0)
+		return r;
 	r = sd_bus_attach_event(bus->bus, event, SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return r;
 	r = sd_bus_request_name(bus->bus, BUS_NAME, 0);
 	return r < 0 ? r : 0;
+}
+
+void bus_stop(Bus *bus)
+{
+	polkit_withdraw(bus, NULL);
 }
 
 Bus *bus_free(Bus *bus)

@@ -25,11 +25,15 @@
 #define BUS_MAX_FDS 12
 
 typedef struct Caller Caller;
+typedef struct PolkitQuestion PolkitQuestion;
 
 typedef struct Bus {
 	sd_bus *bus;
-	Broker *broker;  /* borrowed; NULL until bus_serve */
-	Caller *callers; /* list; owns */
+	Broker *broker;            /* borrowed; NULL until bus_serve */
+	Caller *callers;           /* list; owns */
+	PolkitQuestion *questions; /* list; owns; each has a caller */
+	uint32_t last_question;
+	bool polkit_silent; /* said in the log */
 } Bus;
 
 /* One connection that has called us: who it is, and the process behind it. Lives as long as the
@@ -58,6 +62,9 @@ BrokerHooks bus_hooks(Bus *bus);
  * borrowed for the bus's life. Return: 0; negative errno. */
 int bus_serve(Bus *bus, Broker *broker, sd_event *event);
 
+/* Withdraws what waits for an answer of others: call it before the broker goes. */
+void bus_stop(Bus *bus);
+
 /* Who sent the message. Return: 0 and *ret, borrowed; negative, and *error. */
 int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error);
 
@@ -68,6 +75,13 @@ int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *er
  * Return: negative, for sd-bus.
  */
 int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_error *error);
+
+/* The error for an object that went while the call waited. Return: negative, and *error. */
+int bus_gone(sd_bus_message *message, sd_bus_error *error);
+
+/* Logs that somebody was not allowed something on the process `target` (0: on none): the first time of
+ * each user. */
+void bus_log_refusal(const Caller *caller, pid_t target, const Refusal *refusal);
 
 /* Whether the sender is the owner, which is asked before every act on what it owns; `allow_user`
  * lets other connections of the same user and root do it as well. `message` NULL, of our own
@@ -96,6 +110,10 @@ int bus_breakpoint_add(Bus *bus);
 /* Tells the final counts to the connection `destination`. Return: negative errno on failure. */
 int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char *destination);
 int bus_lend_add(Bus *bus);
+
+/* OpenSession and OpenSessionByPid of the Manager interface (bus_open.c). */
+int bus_method_open_session(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int bus_method_open_session_by_pid(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /* LendFilter of the Manager interface (bus_lend.c). */
 int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error *error);

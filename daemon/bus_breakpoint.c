@@ -7,23 +7,30 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_polkit.h"
 #include "daemon/util.h"
 
-static int find_breakpoint(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
-			   void **ret_found, sd_bus_error *error)
+/* The breakpoint whose path this is, or NULL. */
+static Breakpoint *parse_breakpoint(Bus *bus, const char *path)
 {
-	Breakpoint *breakpoint;
 	Session *session;
 	const char *rest;
 	uint32_t number;
 
-	session = bus_parse_session(userdata, path, &rest);
+	session = bus_parse_session(bus, path, &rest);
 	if (!session || strncmp(rest, "/breakpoint/", strlen("/breakpoint/")) != 0)
-		return 0;
+		return NULL;
 	rest += strlen("/breakpoint/");
 	if (!bus_parse_number(&rest, &number) || *rest)
-		return 0;
-	breakpoint = session_find_breakpoint(session, number);
+		return NULL;
+	return session_find_breakpoint(session, number);
+}
+
+static int find_breakpoint(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
+			   void **ret_found, sd_bus_error *error)
+{
+	Breakpoint *breakpoint = parse_breakpoint(userdata, path);
+
 	if (!breakpoint)
 		return 0;
 	*ret_found = breakpoint;
@@ -35,10 +42,9 @@ static Bus *bus_of(const Breakpoint *breakpoint)
 	return breakpoint->session->broker->hooks.userdata;
 }
 
-static int check_owner(const Breakpoint *breakpoint, sd_bus_message *message, bool allow_user,
-		       sd_bus_error *error)
+static int check_owner(const Breakpoint *breakpoint, sd_bus_message *message, sd_bus_error *error)
 {
-	return bus_check_owner(bus_of(breakpoint), breakpoint->session, message, allow_user, error);
+	return bus_check_owner(bus_of(breakpoint), breakpoint->session, message, false, error);
 }
 
 static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -46,7 +52,7 @@ static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *
 	Breakpoint *breakpoint = userdata;
 	int r;
 
-	r = check_owner(breakpoint, message, false, error);
+	r = check_owner(breakpoint, message, error);
 	if (r < 0)
 		return r;
 	r = breakpoint_enable(breakpoint);
@@ -62,7 +68,7 @@ static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error 
 	Breakpoint *breakpoint = userdata;
 	int r;
 
-	r = check_owner(breakpoint, message, false, error);
+	r = check_owner(breakpoint, message, error);
 	if (r < 0)
 		return r;
 	r = breakpoint_disable(breakpoint);
@@ -71,13 +77,26 @@ static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error 
 	return sd_bus_reply_method_return(message, "");
 }
 
+static int on_remove_allowed(Caller *caller, sd_bus_message *message, void *userdata,
+			     sd_bus_error *error)
+{
+	Breakpoint *breakpoint = parse_breakpoint(caller->bus, sd_bus_message_get_path(message));
+
+	if (!breakpoint)
+		return bus_gone(message, error);
+	session_remove_breakpoint(breakpoint);
+	return sd_bus_reply_method_return(message, "");
+}
+
 static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Breakpoint *breakpoint = userdata;
+	const Session *session = breakpoint->session;
 	int r;
 
-	r = check_owner(breakpoint, message, true, error);
-	if (r < 0)
+	r = polkit_check_manager(bus_of(breakpoint), &session->owner, session->target.pid, message,
+				 on_remove_allowed, error);
+	if (r != 0)
 		return r;
 	session_remove_breakpoint(breakpoint);
 	return sd_bus_reply_method_return(message, "");
@@ -91,7 +110,7 @@ static int method_set_parameter(sd_bus_message *message, void *userdata, sd_bus_
 	uint64_t value;
 	int r;
 
-	r = check_owner(breakpoint, message, false, error);
+	r = check_owner(breakpoint, message, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(message, "st", &name, &value);
@@ -138,7 +157,7 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 	uint32_t first;
 	int r;
 
-	r = check_owner(breakpoint, message, false, error);
+	r = check_owner(breakpoint, message, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(message, "u", &first);
@@ -282,7 +301,7 @@ int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char 
 	return sd_bus_send_to(bus->bus, signal, destination, NULL);
 }
 
-/* Each method asks check_owner, each property bus_check_reader. */
+/* Each method asks check_owner or polkit_check_manager, each property bus_check_reader. */
 static const sd_bus_vtable breakpoint_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_enable,

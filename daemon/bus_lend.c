@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_polkit.h"
 #include "daemon/lent_filter.h"
 #include "daemon/spec_lent.h"
 #include "daemon/util.h"
@@ -18,7 +19,7 @@
 #define BUS_FILTER        "org.bpcond1.Filter"
 
 typedef struct LendOptions {
-	uint64_t ring_bytes;
+	uint64_t ring_bytes; /* 0: no ring */
 	int only_when_traced;
 	LentTerms *terms; /* the options that are keys of the spec; owned */
 } LendOptions;
@@ -28,9 +29,27 @@ static void lend_options_clear(LendOptions *options)
 	lent_terms_free(options->terms);
 }
 
-/* "parameters", a{sx}: names and first values. */
-static int read_parameters(sd_bus_message *message, LentTerms *terms)
+static int read_ring_bytes(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
 {
+	Refusal refusal;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "t", &options->ring_bytes);
+	if (r < 0)
+		return r;
+	r = session_check_ring_bytes(options->ring_bytes, &refusal);
+	return r != 0 ? bus_fail(r, &refusal, message, error) : 0;
+}
+
+static int read_only_when_traced(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
+{
+	return sd_bus_message_read(message, "v", "b", &options->only_when_traced);
+}
+
+/* Names and first values. */
+static int read_parameters(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
+{
+	Refusal refusal;
 	int r;
 
 	r = sd_bus_message_enter_container(message, 'v', "a{sx}");
@@ -48,9 +67,9 @@ static int read_parameters(sd_bus_message *message, LentTerms *terms)
 			return r;
 		if (r == 0)
 			break;
-		r = lent_terms_add_parameter(terms, name, first);
-		if (r < 0)
-			return r;
+		r = lent_terms_add_parameter(options->terms, name, first, &refusal);
+		if (r != 0)
+			return bus_fail(r, &refusal, message, error);
 	}
 	r = sd_bus_message_exit_container(message);
 	if (r < 0)
@@ -58,8 +77,8 @@ static int read_parameters(sd_bus_message *message, LentTerms *terms)
 	return sd_bus_message_exit_container(message);
 }
 
-/* "capture", s: JSON as in a breakpoint's spec. */
-static int read_capture(sd_bus_message *message, LentTerms *terms, sd_bus_error *error)
+/* JSON as in a breakpoint's spec. */
+static int read_capture(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
 {
 	const char *text;
 	Refusal refusal;
@@ -68,53 +87,95 @@ static int read_capture(sd_bus_message *message, LentTerms *terms, sd_bus_error 
 	r = sd_bus_message_read(message, "v", "s", &text);
 	if (r < 0)
 		return r;
-	r = lent_terms_add_json(terms, "capture", text, &refusal);
-	return r > 0 ? bus_fail(r, &refusal, message, error) : r;
+	r = lent_terms_add_capture(options->terms, text, &refusal);
+	return r != 0 ? bus_fail(r, &refusal, message, error) : 0;
 }
 
-static int read_number(sd_bus_message *message, const char *name, LentTerms *terms)
-{
-	uint64_t number;
-	int r;
-
-	r = sd_bus_message_read(message, "v", "t", &number);
-	return r < 0 ? r : lent_terms_add_number(terms, name, number);
-}
-
-static int read_on_fault(sd_bus_message *message, LentTerms *terms)
+static int read_on_fault(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
 {
 	const char *text;
 	int r;
 
 	r = sd_bus_message_read(message, "v", "s", &text);
-	return r < 0 ? r : lent_terms_add_string(terms, "on-fault", text);
+	return r < 0 ? r : lent_terms_add_string(options->terms, "on-fault", text);
 }
 
-static int read_option(sd_bus_message *message, const char *name, LendOptions *options,
-		       sd_bus_error *error)
+static int read_number(sd_bus_message *message, const char *name, LendOptions *options)
 {
-	if (strcmp(name, "hits-bytes") == 0)
-		return sd_bus_message_read(message, "v", "t", &options->ring_bytes);
-	if (strcmp(name, "only-when-traced") == 0)
-		return sd_bus_message_read(message, "v", "b", &options->only_when_traced);
-	if (strcmp(name, "parameters") == 0)
-		return read_parameters(message, options->terms);
-	if (strcmp(name, "on-fault") == 0)
-		return read_on_fault(message, options->terms);
-	if (strcmp(name, "capture") == 0)
-		return read_capture(message, options->terms, error);
-	if (strcmp(name, "skip") == 0 || strcmp(name, "every") == 0 || strcmp(name, "limit") == 0)
-		return read_number(message, name, options->terms);
-	return sd_bus_error_setf(
-		error, SD_BUS_ERROR_INVALID_ARGS,
-		"There is no option \"%s\": there are hits-bytes (t), "
-		"only-when-traced (b), parameters (a{sx}), on-fault (s), capture (s), "
-		"skip, every and limit (t).",
-		name);
+	uint64_t number;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "t", &number);
+	return r < 0 ? r : lent_terms_add_number(options->terms, name, number);
+}
+
+static int read_skip(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
+{
+	return read_number(message, "skip", options);
+}
+
+static int read_every(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
+{
+	return read_number(message, "every", options);
+}
+
+static int read_limit(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
+{
+	return read_number(message, "limit", options);
+}
+
+/* Each reader takes the variant. Return: negative, and *error unless it is of the message's form. */
+static const struct {
+	const char *name;
+	const char *type;
+	int (*read)(sd_bus_message *message, LendOptions *options, sd_bus_error *error);
+} lend_options[] = {
+	{"hits-bytes", "t", read_ring_bytes},
+	{"only-when-traced", "b", read_only_when_traced},
+	{"parameters", "a{sx}", read_parameters},
+	{"on-fault", "s", read_on_fault},
+	{"capture", "s", read_capture},
+	{"skip", "t", read_skip},
+	{"every", "t", read_every},
+	{"limit", "t", read_limit},
+};
+
+enum {
+	N_LEND_OPTIONS = sizeof(lend_options) / sizeof(lend_options[0]),
+};
+
+static int fail_unknown(const char *name, sd_bus_error *error)
+{
+	char list[256] = "";
+
+	for (size_t i = 0; i < N_LEND_OPTIONS; i++) {
+		size_t length = strlen(list);
+
+		snprintf(list + length, sizeof(list) - length, "%s%s (%s)", i > 0 ? ", " : "",
+			 lend_options[i].name, lend_options[i].type);
+	}
+	return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+				 "There is no option \"%s\": there are %s.", name, list);
+}
+
+/* Return: the row in lend_options; negative, and *error. */
+static int find_option(const char *name, uint32_t seen, sd_bus_error *error)
+{
+	for (size_t i = 0; i < N_LEND_OPTIONS; i++) {
+		if (strcmp(lend_options[i].name, name) != 0)
+			continue;
+		if (seen & 1U << i)
+			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+						 "Option \"%s\" is given twice: leave one out.",
+						 name);
+		return (int)i;
+	}
+	return fail_unknown(name, error);
 }
 
 static int read_options(sd_bus_message *message, LendOptions *options, sd_bus_error *error)
 {
+	uint32_t seen = 0;
 	int r;
 
 	r = lent_terms_new(&options->terms);
@@ -125,23 +186,20 @@ static int read_options(sd_bus_message *message, LendOptions *options, sd_bus_er
 		return r;
 	while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
 		const char *name;
+		int row;
 
 		r = sd_bus_message_read(message, "s", &name);
 		if (r < 0)
 			return r;
-		if (lent_terms_has(options->terms, name))
-			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-						 "Option \"%s\" is given twice: leave one out.",
-						 name);
-		r = read_option(message, name, options, error);
+		row = find_option(name, seen, error);
+		if (row < 0)
+			return row;
+		seen |= 1U << row;
+		r = lend_options[row].read(message, options, error);
 		if (r == -ENXIO && !sd_bus_error_is_set(error))
-			return sd_bus_error_setf(
-				error, SD_BUS_ERROR_INVALID_ARGS,
-				"Option \"%s\" has the wrong type: there are "
-				"hits-bytes (t), only-when-traced (b), parameters "
-				"(a{sx}), on-fault (s), capture (s), skip, every and "
-				"limit (t).",
-				name);
+			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+						 "Option \"%s\" has the wrong type: it is %s.",
+						 name, lend_options[row].type);
 		if (r < 0)
 			return r;
 		r = sd_bus_message_exit_container(message);
@@ -224,7 +282,7 @@ int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error
 	r = lent_filter_new(bus->broker, &owner, text, strlen(text), options.ring_bytes,
 			    options.only_when_traced, &lent, &refusal);
 	if (r > 0)
-		lent_terms_relocate(&refusal);
+		lent_terms_relocate(options.terms, condition, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
 	r = reply_filter(message, lent);
@@ -235,23 +293,39 @@ int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error
 	return 1;
 }
 
-static int find_filter(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
-		       void **ret_found, sd_bus_error *error)
+/* The filter whose path this is, or NULL. */
+static LentFilter *parse_filter(const Bus *bus, const char *path)
 {
-	const Bus *bus = userdata;
-	LentFilter *lent;
 	uint32_t number;
 
 	if (strncmp(path, BUS_FILTER_PREFIX "/", strlen(BUS_FILTER_PREFIX "/")) != 0)
-		return 0;
+		return NULL;
 	path += strlen(BUS_FILTER_PREFIX "/");
 	if (!bus_parse_number(&path, &number) || *path)
-		return 0;
-	lent = lent_filter_find(bus->broker, number);
+		return NULL;
+	return lent_filter_find(bus->broker, number);
+}
+
+static int find_filter(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
+		       void **ret_found, sd_bus_error *error)
+{
+	LentFilter *lent = parse_filter(userdata, path);
+
 	if (!lent)
 		return 0;
 	*ret_found = lent;
 	return 1;
+}
+
+static int on_return_allowed(Caller *caller, sd_bus_message *message, void *userdata,
+			     sd_bus_error *error)
+{
+	LentFilter *lent = parse_filter(caller->bus, sd_bus_message_get_path(message));
+
+	if (!lent)
+		return bus_gone(message, error);
+	lent_filter_return(lent);
+	return sd_bus_reply_method_return(message, "");
 }
 
 static int method_return(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -259,8 +333,9 @@ static int method_return(sd_bus_message *message, void *userdata, sd_bus_error *
 	LentFilter *lent = userdata;
 	int r;
 
-	r = bus_check_user(lent->broker->hooks.userdata, &lent->owner, message, true, error);
-	if (r < 0)
+	r = polkit_check_manager(lent->broker->hooks.userdata, &lent->owner, 0, message,
+				 on_return_allowed, error);
+	if (r != 0)
 		return r;
 	lent_filter_return(lent);
 	return sd_bus_reply_method_return(message, "");
@@ -284,9 +359,10 @@ static int property_count(sd_bus *sdbus, const char *path, const char *interface
 		const char *name;
 		uint64_t value;
 	} all[] = {
-		{"Evaluated", counts.evaluated}, {"Hits", counts.hits},
-		{"Rejected", counts.rejected},   {"Withheld", counts.withheld},
-		{"Faults", counts.faults},       {"Dropped", counts.dropped},
+		{"Evaluated", counts.evaluated},     {"Hits", counts.hits},
+		{"Rejected", counts.rejected},       {"Withheld", counts.withheld},
+		{"Faults", counts.faults},           {"Dropped", counts.dropped},
+		{"Unsignalled", counts.unsignalled},
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (strcmp(property, all[i].name) == 0)
@@ -305,11 +381,48 @@ static const sd_bus_vtable filter_vtable[] = {
 	SD_BUS_PROPERTY("Withheld", "t", property_count, 0, 0),
 	SD_BUS_PROPERTY("Faults", "t", property_count, 0, 0),
 	SD_BUS_PROPERTY("Dropped", "t", property_count, 0, 0),
+	SD_BUS_PROPERTY("Unsignalled", "t", property_count, 0, 0),
 	SD_BUS_VTABLE_END,
 };
 
+/* The children below /org/bpcond1/filter, for introspection. */
+static int enumerate(sd_bus *sdbus, const char *prefix, void *userdata, char ***ret,
+		     sd_bus_error *error)
+{
+	const Bus *bus = userdata;
+	size_t n = 0, i = 0;
+	char **paths;
+
+	for (const LentFilter *lent = bus->broker->lent_filters; lent; lent = lent->next)
+		n++;
+	paths = calloc(n + 1, sizeof(*paths));
+	if (!paths)
+		return -ENOMEM;
+	for (const LentFilter *lent = bus->broker->lent_filters; lent; lent = lent->next) {
+		char path[BUS_MAX_PATH];
+
+		filter_path(lent, path);
+		paths[i] = strdup(path);
+		if (!paths[i])
+			goto fail;
+		i++;
+	}
+	*ret = paths;
+	return 0;
+fail:
+	while (i > 0)
+		free(paths[--i]);
+	free(paths);
+	return -ENOMEM;
+}
+
 int bus_lend_add(Bus *bus)
 {
-	return sd_bus_add_fallback_vtable(bus->bus, NULL, BUS_FILTER_PREFIX, BUS_FILTER,
-					  filter_vtable, find_filter, bus);
+	int r;
+
+	r = sd_bus_add_fallback_vtable(bus->bus, NULL, BUS_FILTER_PREFIX, BUS_FILTER, filter_vtable,
+				       find_filter, bus);
+	if (r < 0)
+		return r;
+	return sd_bus_add_node_enumerator(bus->bus, NULL, BUS_FILTER_PREFIX, enumerate, bus);
 }

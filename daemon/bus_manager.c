@@ -1,176 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * org.bpcond1.Manager: opening sessions, checking specs, and what the service says of itself.
+ * org.bpcond1.Manager: checking specs, and what the service says of itself. Sessions are opened in
+ * bus_open.c, filters lent in bus_lend.c.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "daemon/access.h"
 #include "daemon/bpf_attach.h"
 #include "daemon/bus.h"
 #include "daemon/check_spec.h"
-#include "daemon/log.h"
 #include "daemon/util.h"
-
-typedef struct OpenOptions {
-	uint64_t ring_bytes;
-	const char *client; /* borrowed from the message */
-} OpenOptions;
-
-static int read_option(sd_bus_message *message, const char *name, OpenOptions *options,
-		       sd_bus_error *error)
-{
-	int r;
-
-	if (strcmp(name, "hits-bytes") == 0)
-		r = sd_bus_message_read(message, "v", "t", &options->ring_bytes);
-	else if (strcmp(name, "client") == 0)
-		r = sd_bus_message_read(message, "v", "s", &options->client);
-	else
-		return sd_bus_error_setf(
-			error, SD_BUS_ERROR_INVALID_ARGS,
-			"There is no option \"%s\": there are \"hits-bytes\" (t) and "
-			"\"client\" (s).",
-			name);
-	if (r == -ENXIO)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "Option \"%s\" has the wrong type: \"hits-bytes\" is a t, "
-					 "\"client\" an s.",
-					 name);
-	return r;
-}
-
-static int read_options(sd_bus_message *message, OpenOptions *ret, sd_bus_error *error)
-{
-	OpenOptions options = {.ring_bytes = SESSION_DEFAULT_RING_BYTES};
-	int r;
-
-	r = sd_bus_message_enter_container(message, 'a', "{sv}");
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-		const char *name;
-
-		r = sd_bus_message_read(message, "s", &name);
-		if (r < 0)
-			return r;
-		r = read_option(message, name, &options, error);
-		if (r < 0)
-			return r;
-		r = sd_bus_message_exit_container(message);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	if (options.client && strlen(options.client) > SESSION_MAX_CLIENT_NAME)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "The client name is longer than %d bytes: shorten it.",
-					 SESSION_MAX_CLIENT_NAME);
-	*ret = options;
-	return sd_bus_message_exit_container(message);
-}
-
-/* What OpenSession and OpenSessionByPid have in common once the target is held. */
-static int open_session(Bus *bus, Caller *caller, Process *target, sd_bus_message *message,
-			sd_bus_error *error)
-{
-	const SessionOwner owner = {
-		.mark = caller, .uid = caller->uid, .process = &caller->process};
-	OpenOptions options = {};
-	char path[BUS_MAX_PATH];
-	Session *session;
-	Refusal refusal;
-	int r;
-
-	r = read_options(message, &options, error);
-	if (r < 0)
-		return r;
-	r = session_open(bus->broker, &owner, target, options.ring_bytes, options.client, &session,
-			 &refusal);
-	if (r != 0)
-		return bus_fail(r, &refusal, message, error);
-
-	bus_session_path(session, path);
-	log_info("session %" PRIu32 " of uid %u on process %d opened", session->number, caller->uid,
-		 session->target.pid);
-	r = sd_bus_reply_method_return(message, "o", path);
-	if (r < 0) {
-		session_end(session, SESSION_CLOSED);
-		return r;
-	}
-	return sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_MANAGER, "SessionOpened", "o", path);
-}
-
-static int method_open_session(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-	_cleanup_(process_clear) Process target = PROCESS_NONE;
-	Bus *bus = userdata;
-	Caller *caller;
-	Refusal refusal;
-	int fd, r;
-
-	r = bus_caller(bus, message, &caller, error);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(message, "h", &fd);
-	if (r < 0)
-		return r;
-	r = process_from_pidfd(fd, &target, &refusal);
-	if (r != 0)
-		return bus_fail(r, &refusal, message, error);
-	return open_session(bus, caller, &target, message, error);
-}
-
-/* A caller in another pid namespace means another process by the number than we do. */
-static int check_pid_namespace(Bus *bus, const Caller *caller, Refusal *refusal)
-{
-	_cleanup_(task_facts_clear) TaskFactsList theirs = {}, ours = {};
-	int r;
-
-	r = process_look(&caller->process, bus->broker->reader, &theirs, refusal);
-	if (r == REFUSED_TARGET_EXITED)
-		return refuse(
-			refusal, REFUSED_NOT_AUTHORIZED,
-			"The process that opened this bus connection has exited: connect anew.");
-	if (r != 0)
-		return r;
-	r = task_reader_read(bus->broker->reader, getpid(), &ours);
-	if (r < 0)
-		return r;
-	if (theirs.tasks[0].pidns != ours.tasks[0].pidns)
-		return refuse(
-			refusal, REFUSED_NO_SUCH_TARGET,
-			"You are in another pid namespace than bpcondd, where the same number "
-			"means another process: use OpenSession with a pidfd.");
-	return 0;
-}
-
-static int method_open_session_by_pid(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-	_cleanup_(process_clear) Process target = PROCESS_NONE;
-	Bus *bus = userdata;
-	Caller *caller;
-	Refusal refusal;
-	uint32_t pid;
-	int r;
-
-	r = bus_caller(bus, message, &caller, error);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(message, "u", &pid);
-	if (r < 0)
-		return r;
-	r = check_pid_namespace(bus, caller, &refusal);
-	if (r == 0)
-		r = process_from_pid(pid, &target, &refusal);
-	if (r != 0)
-		return bus_fail(r, &refusal, message, error);
-	return open_session(bus, caller, &target, message, error);
-}
 
 static int method_check_spec(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
@@ -300,10 +141,10 @@ static int property_breakpoints(sd_bus *sdbus, const char *path, const char *int
 static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("OpenSession", SD_BUS_ARGS("h", target, "a{sv}", options),
-				SD_BUS_RESULT("o", session), method_open_session,
+				SD_BUS_RESULT("o", session), bus_method_open_session,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("OpenSessionByPid", SD_BUS_ARGS("u", pid, "a{sv}", options),
-				SD_BUS_RESULT("o", session), method_open_session_by_pid,
+				SD_BUS_RESULT("o", session), bus_method_open_session_by_pid,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("LendFilter", SD_BUS_ARGS("s", condition, "a{sv}", options),
 				SD_BUS_RESULT("o", filter, "a{sh}", fds), bus_method_lend_filter,

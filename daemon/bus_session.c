@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_polkit.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
 
@@ -168,6 +169,25 @@ static int method_take_hits(sd_bus_message *message, void *userdata, sd_bus_erro
 	return r;
 }
 
+static int close_session(const Caller *caller, Session *session, sd_bus_message *message)
+{
+	session_end(session,
+		    caller->uid == session->owner.uid ? SESSION_CLOSED : SESSION_ADMINISTRATOR);
+	return sd_bus_reply_method_return(message, "");
+}
+
+static int on_close_allowed(Caller *caller, sd_bus_message *message, void *userdata,
+			    sd_bus_error *error)
+{
+	Session *session;
+	const char *rest;
+
+	session = bus_parse_session(caller->bus, sd_bus_message_get_path(message), &rest);
+	if (!session || *rest)
+		return bus_gone(message, error);
+	return close_session(caller, session, message);
+}
+
 static int method_close(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Session *session = userdata;
@@ -175,15 +195,14 @@ static int method_close(sd_bus_message *message, void *userdata, sd_bus_error *e
 	Caller *caller;
 	int r;
 
-	r = bus_check_owner(bus, session, message, true, error);
-	if (r < 0)
+	r = polkit_check_manager(bus, &session->owner, session->target.pid, message,
+				 on_close_allowed, error);
+	if (r != 0)
 		return r;
 	r = bus_caller(bus, message, &caller, error);
 	if (r < 0)
 		return r;
-	session_end(session,
-		    caller->uid == session->owner.uid ? SESSION_CLOSED : SESSION_ADMINISTRATOR);
-	return sd_bus_reply_method_return(message, "");
+	return close_session(caller, session, message);
 }
 
 static int property_target(sd_bus *sdbus, const char *path, const char *interface,
@@ -243,7 +262,7 @@ static int property_hits(sd_bus *sdbus, const char *path, const char *interface,
 	return sd_bus_message_append(reply, "t", strcmp(property, "Hits") == 0 ? hits : dropped);
 }
 
-/* Each method asks bus_check_owner, each property that says more than a listing bus_check_reader. */
+/* Each method asks bus_check_owner or polkit_check_manager, each property that says more than a listing bus_check_reader. */
 static const sd_bus_vtable session_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("AddBreakpoint", SD_BUS_ARGS("s", spec),

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
+#include <linux/bpf.h>
 
+#include "condition/condition.h"
+#include "condition/disassemble.h"
 #include "daemon/check_spec.h"
 #include "daemon/spec.h"
+#include "daemon/util.h"
 #include "json/strict_json.h"
 
 /* Puts `value` (taken over, also on failure) into `object`. Return: 0; -ENOMEM. */
@@ -42,6 +47,32 @@ static int describe_refusal(struct json_object *report, const Refusal *refusal)
 	return r;
 }
 
+/* The condition's own code, a line for each instruction, each with its number. */
+static int put_code(struct json_object *report, const Condition *condition)
+{
+	_cleanup_free_ struct bpf_insn *insns = NULL;
+	struct json_object *lines;
+	size_t n = 0;
+	int r = 0;
+
+	if (condition)
+		r = condition_emit(condition, &insns, &n);
+	if (r < 0)
+		return r;
+	lines = json_object_new_array();
+	for (size_t i = 0; lines && i < n;) {
+		char line[16 + DISASSEMBLE_MAX_LINE];
+		int prefix = snprintf(line, sizeof(line), "%zu: ", i);
+
+		i += disassemble(insns + i, n - i, line + prefix, sizeof(line) - (size_t)prefix);
+		if (json_object_array_add(lines, json_object_new_string(line)) < 0) {
+			json_object_put(lines);
+			return -ENOMEM;
+		}
+	}
+	return put(report, "code", lines);
+}
+
 static int describe_spec(struct json_object *report, const Spec *spec, uint32_t n_insns)
 {
 	struct json_object *normal;
@@ -60,6 +91,8 @@ static int describe_spec(struct json_object *report, const Spec *spec, uint32_t 
 	r = put(report, "spec", normal);
 	if (r == 0)
 		r = put(report, "instructions", json_object_new_int64(n_insns));
+	if (r == 0)
+		r = put_code(report, spec->condition);
 	return r;
 }
 

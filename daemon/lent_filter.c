@@ -6,11 +6,21 @@
 #include "daemon/process.h"
 #include "daemon/util.h"
 
-/* Whose tasks the filter may look at: the borrower's own, by the ids of all his threads. */
+static bool has_one_identity(const struct task_facts *task, uid_t uid,
+			     const struct task_facts *first)
+{
+	return task->ruid == uid && task->euid == uid && task->suid == uid &&
+	       task->rgid == first->rgid && task->egid == first->rgid &&
+	       task->sgid == first->rgid && task->userns == first->userns;
+}
+
+/* Whose tasks the filter may look at: the borrower's own, by the ids of all his threads, and with no
+ * capability that one of them lacks. */
 static int describe_borrower(Broker *broker, const SessionOwner *owner, bool only_when_traced,
 			     FilterLoan *ret, Refusal *refusal)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	uint64_t caps = UINT64_MAX;
 	int r;
 
 	r = process_look(owner->process, broker->reader, &tasks, refusal);
@@ -24,19 +34,32 @@ static int describe_borrower(Broker *broker, const SessionOwner *owner, bool onl
 	for (size_t i = 0; i < tasks.n_tasks; i++) {
 		const struct task_facts *task = &tasks.tasks[i];
 
-		if (task->ruid != owner->uid || task->euid != owner->uid ||
-		    task->suid != owner->uid || task->userns != tasks.tasks[0].userns)
+		if (!has_one_identity(task, owner->uid, &tasks.tasks[0]))
 			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
-				      "Thread %u of the borrower has other user ids than its bus "
-				      "connection: borrow from a process with one user id.",
+				      "Thread %u of the borrower has other user or group ids than "
+				      "its bus connection: borrow from a process with one user id "
+				      "and one group id.",
 				      task->tid);
+		caps &= task->caps_permitted;
 	}
 	*ret = (FilterLoan){
 		.borrower_uid = owner->uid,
+		.borrower_gid = tasks.tasks[0].rgid,
 		.borrower_userns = tasks.tasks[0].userns,
+		.borrower_caps = caps,
 		.only_when_traced = only_when_traced,
 	};
 	return 0;
+}
+
+static int check_capture(const Spec *spec, uint64_t ring_bytes, Refusal *refusal)
+{
+	if (ring_bytes || (!spec->capture_registers && !spec->n_pieces && !spec->capture_stack))
+		return 0;
+	return refuse(
+		refusal, REFUSED_INVALID_SPEC,
+		"$.capture: what is captured goes into a ring of hits, and none is asked for; "
+		"add \"hits-bytes\", or leave this out");
 }
 
 static LentFilter *lent_filter_free(LentFilter *lent)
@@ -106,7 +129,9 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 	r = spec_parse_lent(text, length, &spec, refusal);
 	if (r != 0)
 		return r;
-	r = take_quota(broker, owner->uid, ring_bytes, refusal);
+	r = check_capture(spec, ring_bytes, refusal);
+	if (r == 0)
+		r = take_quota(broker, owner->uid, ring_bytes, refusal);
 	if (r != 0) {
 		spec_free(spec);
 		return r;

@@ -39,6 +39,8 @@ static const struct {
 	[QUOTA_RING_BYTES] = {"ring-bytes", "ask for a smaller ring (hits-bytes), or close a "
 					    "session and every descriptor of its ring"},
 	[QUOTA_LENT_FILTERS] = {"lent-filters", "return a lent filter that is no longer needed"},
+	[QUOTA_QUESTIONS] = {"pending-questions", "answer those that an administrator is asked "
+						  "already, and call again"},
 };
 
 int quota_new(const uint64_t limits[static QUOTA_RESOURCES], QuotaTable **ret)

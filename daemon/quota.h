@@ -17,6 +17,7 @@ typedef enum QuotaResource {
 	QUOTA_EVENTS, /* perf events: a thread of a breakpoint each */
 	QUOTA_RING_BYTES,
 	QUOTA_LENT_FILTERS,
+	QUOTA_QUESTIONS, /* calls that wait for polkit's answer */
 	QUOTA_RESOURCES,
 } QuotaResource;
 
@@ -38,7 +39,7 @@ uint64_t quota_limit(const QuotaTable *table, QuotaResource resource);
 uint64_t quota_used(const QuotaTable *table, uid_t uid, QuotaResource resource);
 
 /* The names under which `Limits` publishes them, and errors name them: sessions, breakpoints,
- * events, ring-bytes, lent-filters. */
+ * events, ring-bytes, lent-filters, pending-questions. */
 const char *quota_name(QuotaResource resource);
 
 #endif

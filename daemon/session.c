@@ -298,6 +298,13 @@ int session_check_ring_bytes(uint64_t bytes, Refusal *refusal)
 	return 0;
 }
 
+/* Looks at caller and target as they are now. Return: as access_check. */
+static int check_access(const Session *session, TaskFactsList *ret_target, Refusal *refusal)
+{
+	return access_check(session->broker->reader, session->owner.uid, session->owner.process,
+			    &session->target, session->approved, ret_target, refusal);
+}
+
 /* Everything about a new session that can fail once the quota is taken. */
 static int session_build(Session *session, Refusal *refusal)
 {
@@ -305,11 +312,12 @@ static int session_build(Session *session, Refusal *refusal)
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	int r;
 
-	r = process_pin_exec(&session->target, broker->reader, refusal);
-	if (r != 0)
-		return r;
-	r = access_check(broker->reader, session->owner.uid, session->owner.process,
-			 &session->target, &tasks, refusal);
+	if (!session->target.exec_id) {
+		r = process_pin_exec(&session->target, broker->reader, refusal);
+		if (r != 0)
+			return r;
+	}
+	r = check_access(session, &tasks, refusal);
 	if (r != 0)
 		return r;
 
@@ -329,12 +337,11 @@ static int session_build(Session *session, Refusal *refusal)
 	if (r < 0)
 		return r;
 	/* The watch stands now: an exec before it shows here, a later one raises it. */
-	return access_check(broker->reader, session->owner.uid, session->owner.process,
-			    &session->target, NULL, refusal);
+	return check_access(session, NULL, refusal);
 }
 
-int session_open(Broker *broker, const SessionOwner *owner, Process *target, uint64_t ring_bytes,
-		 const char *client, Session **ret, Refusal *refusal)
+int session_open(Broker *broker, const SessionOwner *owner, Process *target, bool approved,
+		 uint64_t ring_bytes, const char *client, Session **ret, Refusal *refusal)
 {
 	Session *session;
 	int r;
@@ -361,14 +368,17 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, uin
 		session->ring_bytes = ring_bytes;
 		session->exec_watch_fd = -EBADF;
 		session->target = *target;
+		session->approved = approved;
 		if (client)
 			strncpy(session->client, client, SESSION_MAX_CLIENT_NAME);
 		r = session_build(session, refusal);
 	}
 	if (r != 0) {
 		/* The caller keeps the target. */
-		if (session)
+		if (session) {
+			target->exec_id = session->target.exec_id;
 			session->target = PROCESS_NONE;
+		}
 		session_free(session);
 		quota_give_back(broker->quota, owner->uid, QUOTA_RING_BYTES, ring_bytes);
 		quota_give_back(broker->quota, owner->uid, QUOTA_SESSIONS, 1);
@@ -422,11 +432,9 @@ void session_end(Session *session, SessionEnd end)
 /* Looks, enables and looks again. */
 static int arm(Session *session, Breakpoint *breakpoint, Refusal *refusal)
 {
-	Broker *broker = session->broker;
 	int r;
 
-	r = access_check(broker->reader, session->owner.uid, session->owner.process,
-			 &session->target, NULL, refusal);
+	r = check_access(session, NULL, refusal);
 	if (r != 0)
 		return r;
 	if (!breakpoint->spec->enabled)
@@ -434,11 +442,10 @@ static int arm(Session *session, Breakpoint *breakpoint, Refusal *refusal)
 	r = breakpoint_enable(breakpoint);
 	if (r < 0)
 		return r;
-	r = access_check(broker->reader, session->owner.uid, session->owner.process,
-			 &session->target, NULL, refusal);
+	r = check_access(session, NULL, refusal);
 	if (r != 0 || !breakpoint->spec->limit)
 		return r;
-	return broker_watch_limits(broker);
+	return broker_watch_limits(session->broker);
 }
 
 int session_add_breakpoint(Session *session, const char *text, size_t length, Breakpoint **ret,

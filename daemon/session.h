@@ -73,7 +73,8 @@ struct Session {
 	Session *next;
 	uint32_t number;
 	SessionOwner owner;
-	Process target; /* pinned to the exec at which the session was opened */
+	Process target; /* pinned to the exec at which the session was asked for */
+	bool approved;  /* an administrator allowed it, for want of a rule that does */
 	char client[SESSION_MAX_CLIENT_NAME + 1];
 
 	int ring_fd;
@@ -114,13 +115,15 @@ int broker_watch_limits(Broker *broker);
 void broker_end_owner(Broker *broker, const void *mark);
 
 /*
- * Opens a session. *target is taken over on success. `client` is a name for listings, or NULL.
+ * Opens a session. *target is taken over on success; else it is pinned to its present exec, so that
+ * a second try is about the same program. `approved`: see access_check; *target must have been
+ * pinned when the question was asked. `client` is a name for listings, or NULL.
  *
  * Return: 0 and *ret, owned by the broker; REFUSED_NOT_AUTHORIZED, _TARGET_EXITED, _QUOTA_EXCEEDED,
  * _INVALID_ARGUMENT, _NOT_SUPPORTED and *refusal; negative errno.
  */
-int session_open(Broker *broker, const SessionOwner *owner, Process *target, uint64_t ring_bytes,
-		 const char *client, Session **ret, Refusal *refusal);
+int session_open(Broker *broker, const SessionOwner *owner, Process *target, bool approved,
+		 uint64_t ring_bytes, const char *client, Session **ret, Refusal *refusal);
 
 /* Whether a ring may have that size. Return: 0; REFUSED_INVALID_ARGUMENT. */
 int session_check_ring_bytes(uint64_t bytes, Refusal *refusal);

@@ -388,6 +388,11 @@ enum {
 	N_SPEC_KEYS = sizeof(spec_keys) / sizeof(spec_keys[0]),
 };
 
+const char *spec_key(size_t i)
+{
+	return i < N_SPEC_KEYS ? spec_keys[i].name : NULL;
+}
+
 static int read_key(SpecReader *reader, struct json_object *root, size_t row)
 {
 	struct json_object *value;

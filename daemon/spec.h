@@ -21,6 +21,7 @@ enum {
 	SPEC_MAX_PIECES = 8,
 	SPEC_MAX_PIECE_BYTES = 4096,
 	SPEC_MAX_MEMORY_BYTES = 16384,
+	SPEC_MAX_ADDRESS_NODES = 64, /* of all "at" together; they are compiled beside the condition */
 	SPEC_MAX_STACK = 127, /* kernel.perf_event_max_stack's default */
 };
 
@@ -81,6 +82,9 @@ int spec_parse(const char *text, size_t length, Spec **ret, Refusal *refusal);
  * "skip", "every", "limit" and "capture" as in a breakpoint's spec.
  */
 int spec_parse_lent(const char *text, size_t length, Spec **ret, Refusal *refusal);
+
+/* The i-th key that a spec can have; NULL behind the last. */
+const char *spec_key(size_t i);
 
 /* Return: NULL. Takes NULL and half-built specs. */
 Spec *spec_free(Spec *spec);

@@ -144,8 +144,8 @@ static int read_piece(SpecReader *reader, struct json_object *value, const char 
 
 static int read_memory(SpecReader *reader, struct json_object *value, const char *path)
 {
+	size_t n_pieces, n_nodes = 0;
 	uint32_t total = 0;
-	size_t n_pieces;
 
 	if (!json_object_is_type(value, json_type_array))
 		return spec_fail_type(reader, path, value, "a list of pieces of memory");
@@ -170,6 +170,13 @@ static int read_memory(SpecReader *reader, struct json_object *value, const char
 					 "with this piece %u bytes of memory are captured, and the "
 					 "limit of a hit is %d; capture less",
 					 total, SPEC_MAX_MEMORY_BYTES);
+		n_nodes += condition_nodes(reader->spec->pieces[i].at);
+		if (n_nodes > SPEC_MAX_ADDRESS_NODES)
+			return spec_fail(reader, element_path,
+					 "with this piece the addresses of memory have %zu nodes, "
+					 "and the limit is %d (each object and each constant is "
+					 "one); write shorter ones",
+					 n_nodes, SPEC_MAX_ADDRESS_NODES);
 	}
 	return 0;
 }

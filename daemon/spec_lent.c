@@ -10,11 +10,13 @@
 #include "daemon/spec_lent.h"
 #include "json/strict_json.h"
 
-/* The condition stands behind these bytes in the composed text. */
+/* The parts of the composed text, in its order. */
 #define CONDITION_PREFIX "{\"condition\":"
+#define CAPTURE_PREFIX   ",\"capture\":"
 
 struct LentTerms {
 	struct json_object *keys;
+	char *capture; /* NULL: none */
 };
 
 int lent_terms_new(LentTerms **ret)
@@ -37,13 +39,9 @@ LentTerms *lent_terms_free(LentTerms *terms)
 	if (!terms)
 		return NULL;
 	json_object_put(terms->keys);
+	free(terms->capture);
 	free(terms);
 	return NULL;
-}
-
-bool lent_terms_has(const LentTerms *terms, const char *key)
-{
-	return json_object_object_get_ex(terms->keys, key, NULL);
 }
 
 /* Takes `value` over, also on failure. */
@@ -65,9 +63,10 @@ int lent_terms_add_string(LentTerms *terms, const char *key, const char *value)
 	return put(terms->keys, key, json_object_new_string(value));
 }
 
-int lent_terms_add_parameter(LentTerms *terms, const char *name, int64_t first)
+int lent_terms_add_parameter(LentTerms *terms, const char *name, int64_t first, Refusal *refusal)
 {
 	struct json_object *parameters;
+	char path[JSON_MAX_PATH];
 	int r;
 
 	if (!json_object_object_get_ex(terms->keys, "parameters", &parameters)) {
@@ -76,56 +75,92 @@ int lent_terms_add_parameter(LentTerms *terms, const char *name, int64_t first)
 		if (r < 0)
 			return r;
 	}
+	if (json_object_object_get_ex(parameters, name, NULL)) {
+		json_path_member(path, "$.parameters", name);
+		return refuse(refusal, REFUSED_INVALID_SPEC,
+			      "%s: this parameter is given twice; give it once", path);
+	}
 	return put(parameters, name, json_object_new_int64(first));
 }
 
-int lent_terms_add_json(LentTerms *terms, const char *key, const char *text, Refusal *refusal)
+/* Whether a text is one JSON value, which can add no keys of its own to what it is put into.
+ * Return: 0; `kind` with the mistake's path, below `root`, and byte; negative errno. */
+static int check_json(const char *text, RefusalKind kind, const char *root, Refusal *refusal)
 {
-	struct json_object *value;
+	char path[JSON_MAX_PATH];
+	struct json_object *tree;
 	JsonError mistake;
 	int r;
 
-	r = json_parse_strict(text, strlen(text), SPEC_MAX_JSON_DEPTH, &value, &mistake);
+	r = json_parse_strict(text, strlen(text), SPEC_MAX_JSON_DEPTH, &tree, &mistake);
 	if (r < 0)
 		return r;
-	if (r > 0)
-		return refuse_at(refusal, REFUSED_INVALID_SPEC, mistake.path, mistake.offset,
-				 mistake.message);
-	return put(terms->keys, key, value);
+	if (r > 0) {
+		snprintf(path, sizeof(path), "%s%.*s", root, (int)(sizeof(path) - strlen(root) - 1),
+			 mistake.path + strlen("$"));
+		return refuse_at(refusal, kind, path, mistake.offset, mistake.message);
+	}
+	json_object_put(tree);
+	return 0;
+}
+
+int lent_terms_add_capture(LentTerms *terms, const char *text, Refusal *refusal)
+{
+	int r;
+
+	r = check_json(text, REFUSED_INVALID_SPEC, "$.capture", refusal);
+	if (r != 0)
+		return r;
+	terms->capture = strdup(text);
+	return terms->capture ? 0 : -ENOMEM;
 }
 
 int lent_terms_compose(const LentTerms *terms, const char *condition, char **ret, Refusal *refusal)
 {
 	const char *separator = json_object_object_length(terms->keys) > 0 ? "," : "";
-	struct json_object *tree;
-	JsonError mistake;
 	const char *keys;
 	int r;
 
-	/* It must be one JSON value: then it cannot add keys of its own. */
-	r = json_parse_strict(condition, strlen(condition), SPEC_MAX_JSON_DEPTH, &tree, &mistake);
-	if (r < 0)
+	r = check_json(condition, REFUSED_INVALID_CONDITION, "$", refusal);
+	if (r != 0)
 		return r;
-	if (r > 0)
-		return refuse_at(refusal, REFUSED_INVALID_CONDITION, mistake.path, mistake.offset,
-				 mistake.message);
-	json_object_put(tree);
-
 	keys = json_object_to_json_string_ext(terms->keys, JSON_C_TO_STRING_PLAIN |
 								   JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (!keys || asprintf(ret, CONDITION_PREFIX "%s%s%s", condition, separator, keys + 1) < 0)
+	if (!keys || asprintf(ret, CONDITION_PREFIX "%s%s%s%s%s", condition,
+			      terms->capture ? CAPTURE_PREFIX : "",
+			      terms->capture ? terms->capture : "", separator, keys + 1) < 0)
 		return -ENOMEM;
 	return 0;
 }
 
-void lent_terms_relocate(Refusal *refusal)
+/* Whether a path is `stem` or leads below it. */
+static bool is_below(const char *path, const char *stem)
 {
-	const size_t stem = strlen("$.condition"), prefix = strlen(CONDITION_PREFIX);
-	Refusal there = *refusal;
-	char path[sizeof(there.path)];
+	size_t length = strlen(stem);
 
-	if (strncmp(there.path, "$.condition", stem) != 0 || there.offset < prefix)
+	return strncmp(path, stem, length) == 0 && strchr(".[", path[length]) != NULL;
+}
+
+void lent_terms_relocate(const LentTerms *terms, const char *condition, Refusal *refusal)
+{
+	const char *stem = "$.condition", *path;
+	Refusal there = *refusal;
+	char below[sizeof(there.path)];
+	size_t start = strlen(CONDITION_PREFIX);
+
+	if (there.path[0] == '\0')
 		return;
-	snprintf(path, sizeof(path), "$%.*s", (int)sizeof(path) - 2, there.path + stem);
-	refuse_at(refusal, there.kind, path, there.offset - prefix, there.sentence);
+	path = there.path;
+	if (is_below(path, stem)) {
+		snprintf(below, sizeof(below), "$%.*s", (int)sizeof(below) - 2,
+			 path + strlen(stem));
+		path = below;
+	} else if (is_below(path, "$.capture") && terms->capture) {
+		start += strlen(condition) + strlen(CAPTURE_PREFIX);
+	} else {
+		refuse(refusal, there.kind, "%s: %s", path, there.sentence);
+		return;
+	}
+	refuse_at(refusal, there.kind, path, there.offset > start ? there.offset - start : 0,
+		  there.sentence);
 }

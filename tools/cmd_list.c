@@ -284,9 +284,15 @@ ExitStatus command_rm(Tool *tool, int argc, char **argv)
 	if (status != STATUS_HITS)
 		return status;
 	breakpoint = strstr(path, "/breakpoint/") != NULL;
-	r = sd_bus_call_method(bus, BUS_SERVICE, path,
-			       breakpoint ? BUS_INTERFACE "Breakpoint" : BUS_INTERFACE "Session",
-			       breakpoint ? "Remove" : "Close", &error, NULL, "");
+	/* For what is another user's an administrator is asked, who has to find the password. */
+	r = sd_bus_set_allow_interactive_authorization(bus, 1);
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(bus, 120 * 1000000ULL);
+	if (r >= 0)
+		r = sd_bus_call_method(bus, BUS_SERVICE, path,
+				       breakpoint ? BUS_INTERFACE "Breakpoint"
+						  : BUS_INTERFACE "Session",
+				       breakpoint ? "Remove" : "Close", &error, NULL, "");
 	if (r < 0)
 		status = bus_complain(r, &error);
 	else if (tool->json)

@@ -61,5 +61,30 @@ check "client, headers and examples are LGPL-2.1-or-later" "$(sources |
 check "BPF programs are GPL-2.0-only" "$(sources | grep -E '\.bpf\.c$' |
 	xargs -r grep -L 'SPDX-License-Identifier: GPL-2.0-only' || true)"
 
+# members INTERFACE FILE...: the methods that the vtables in the files offer.
+members() {
+	interface=$1
+	shift
+	grep -ohE 'SD_BUS_METHOD_WITH_ARGS\("[A-Za-z]+"' "$@" | sed "s/.*\"\(.*\)\"/$interface \1/"
+}
+offered=$(
+	members Manager daemon/bus_manager.c
+	members Session daemon/bus_session.c
+	members Breakpoint daemon/bus_breakpoint.c
+	members Filter daemon/bus_lend.c
+)
+allowed=$(sed -n 's/.*send_interface="org\.bpcond1\.\([A-Za-z]*\)" send_member="\([A-Za-z]*\)".*/\1 \2/p' \
+	policy/org.bpcond1.conf)
+check "the bus's policy names each method that there is, and no other" "$(
+	printf '%s\n%s\n' "$offered" "$allowed" | sort | uniq -u
+)"
+if command -v groff >/dev/null; then
+	check "man pages have no mistakes that roff knows of" "$(
+		for page in man/*.[1-9]; do
+			groff -t -man -Tascii -ww -z "$page" 2>&1 || true
+		done
+	)"
+fi
+
 echo "1..$number"
 exit "$failed"

@@ -171,7 +171,8 @@ static void read_descriptors(sd_bus_message *reply, BusBreakpoint *ret)
 	ck_assert_int_ge(sd_bus_message_exit_container(reply), 0);
 }
 
-static int add(const BusSession *session, BusBreakpoint *ret, sd_bus_error *error, const char *spec)
+int bus_try_add_text(const BusSession *session, BusBreakpoint *ret, sd_bus_error *error,
+		     const char *spec)
 {
 	sd_bus_message *reply = NULL;
 	const uint32_t *threads;
@@ -224,7 +225,7 @@ int bus_try_add(const BusSession *session, BusBreakpoint *ret, sd_bus_error *err
 	va_start(arguments, format);
 	spec = format_spec(format, arguments);
 	va_end(arguments);
-	r = add(session, ret, error, spec);
+	r = bus_try_add_text(session, ret, error, spec);
 	free(spec);
 	return r;
 }
@@ -239,9 +240,19 @@ void bus_add(const BusSession *session, BusBreakpoint *ret, const char *format, 
 	va_start(arguments, format);
 	spec = format_spec(format, arguments);
 	va_end(arguments);
-	r = add(session, ret, &error, spec);
+	r = bus_try_add_text(session, ret, &error, spec);
 	free(spec);
 	expect_success(r, &error, "AddBreakpoint");
+}
+
+void bus_breakpoint_close(BusBreakpoint *breakpoint)
+{
+	if (breakpoint->counters_fd >= 0)
+		close(breakpoint->counters_fd);
+	if (breakpoint->parameters_fd >= 0)
+		close(breakpoint->parameters_fd);
+	breakpoint->counters_fd = -EBADF;
+	breakpoint->parameters_fd = -EBADF;
 }
 
 void bus_breakpoint_call(const BusBreakpoint *breakpoint, const char *method)

@@ -52,6 +52,12 @@ int bus_try_add(const BusSession *session, BusBreakpoint *ret, sd_bus_error *err
 void bus_add(const BusSession *session, BusBreakpoint *ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same with the spec's text as it is. */
+int bus_try_add_text(const BusSession *session, BusBreakpoint *ret, sd_bus_error *error,
+		     const char *spec);
+/* Closes the descriptors that came with it. */
+void bus_breakpoint_close(BusBreakpoint *breakpoint);
+
 /* A method of a breakpoint without arguments: Enable, Disable, Remove. */
 void bus_breakpoint_call(const BusBreakpoint *breakpoint, const char *method);
 

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,13 @@ enum operation {
 	OP_OBJECTS,
 	OP_ALIVE,
 	OP_SET_USER_ID,
+	OP_SET_PARANOID,
 };
 
 struct request {
 	enum operation operation;
 	pid_t pid;
-	int number; /* signal or milliseconds */
+	int number; /* signal, milliseconds or the setting's value */
 	bool has_fd[2];
 	char user[64];
 	char arguments[MAX_ARGUMENTS][256];
@@ -63,7 +65,51 @@ typedef struct Helper {
 	pid_t children[MAX_CHILDREN];
 	size_t n_children;
 	unsigned n_copies;
+	int paranoid; /* to be set back; PARANOID_LEFT_ALONE */
 } Helper;
+
+#define PARANOID_FILE       "/proc/sys/kernel/perf_event_paranoid"
+#define PARANOID_LEFT_ALONE INT_MIN
+
+static int write_paranoid(int value)
+{
+	FILE *file = fopen(PARANOID_FILE, "we");
+	int r;
+
+	if (!file)
+		return -errno;
+	r = fprintf(file, "%d\n", value) < 0 ? -EIO : 0;
+	if (fclose(file) != 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+static int do_set_paranoid(Helper *helper, int value)
+{
+	int before, r;
+	FILE *file;
+
+	file = fopen(PARANOID_FILE, "re");
+	if (!file)
+		return -errno;
+	r = fscanf(file, "%d", &before) == 1 ? 0 : -EIO;
+	fclose(file);
+	if (r == 0)
+		r = write_paranoid(value);
+	if (r == 0 && helper->paranoid == PARANOID_LEFT_ALONE)
+		helper->paranoid = before;
+	return r;
+}
+
+static void restore_paranoid(Helper *helper)
+{
+	if (helper->paranoid == PARANOID_LEFT_ALONE)
+		return;
+	if (write_paranoid(helper->paranoid) < 0)
+		fprintf(stderr, "set back yourself: sysctl kernel.perf_event_paranoid=%d\n",
+			helper->paranoid);
+	helper->paranoid = PARANOID_LEFT_ALONE;
+}
 
 static void forget_child(Helper *helper, pid_t pid)
 {
@@ -77,6 +123,7 @@ static void forget_child(Helper *helper, pid_t pid)
 
 static int do_reset(Helper *helper)
 {
+	restore_paranoid(helper);
 	while (helper->n_children > 0) {
 		pid_t pid = helper->children[--helper->n_children];
 
@@ -201,6 +248,9 @@ static void handle(Helper *helper, const struct request *request, const int fds[
 	case OP_SET_USER_ID:
 		answer->result = do_set_user_id(helper, request, answer->text);
 		return;
+	case OP_SET_PARANOID:
+		answer->result = do_set_paranoid(helper, request->number);
+		return;
 	}
 	answer->result = -EINVAL;
 }
@@ -240,7 +290,7 @@ static int receive(int socket_fd, struct request *ret, int ret_fds[2])
 
 int helper_serve(Environment *environment, int socket_fd)
 {
-	Helper helper = {.environment = environment};
+	Helper helper = {.environment = environment, .paranoid = PARANOID_LEFT_ALONE};
 	struct request *request = malloc(sizeof(*request));
 	struct answer *answer = malloc(sizeof(*answer));
 	int fds[2] = {-EBADF, -EBADF}, r = request && answer ? 1 : -ENOMEM;
@@ -258,6 +308,7 @@ int helper_serve(Environment *environment, int socket_fd)
 		if (send(socket_fd, answer, sizeof(*answer), MSG_NOSIGNAL) != sizeof(*answer))
 			r = -errno;
 	}
+	restore_paranoid(&helper);
 	free(request);
 	free(answer);
 	return r == -ECONNRESET || r == -EPIPE ? 0 : r;
@@ -453,6 +504,16 @@ size_t helper_wait_objects_gone(const Objects *objects, const Objects *except, i
 			return (size_t)r;
 		usleep(20000);
 	}
+}
+
+void helper_set_paranoid(int value)
+{
+	struct request *set = new_request(OP_SET_PARANOID);
+	int r;
+
+	set->number = value;
+	r = call(NULL, 0);
+	ck_assert_msg(r == 0, "cannot set perf_event_paranoid to %d: %s", value, strerror(-r));
 }
 
 void helper_make_set_user_id(const char *program, const char *owner, char ret[static 256])

@@ -56,6 +56,9 @@ void helper_expect_descriptors(pid_t pid, const Objects *before);
 /* objects_alive() as root, until it is 0 or the time is up. Return: what is alive at the end. */
 size_t helper_wait_objects_gone(const Objects *objects, const Objects *except, int timeout_ms);
 
+/* Sets kernel.perf_event_paranoid until the next test case. */
+void helper_set_paranoid(int value);
+
 /* Copies a built program with mode 4755 for `owner`. `ret` receives its path. */
 void helper_make_set_user_id(const char *program, const char *owner, char ret[static 256]);
 

@@ -59,7 +59,7 @@ void target_wait_ready(Target *target)
 			return;
 		ck_assert_msg(sscanf(line, "address %31s %lx", name, &address) == 2, "target: %s",
 			      line);
-		ck_assert_uint_lt(target->n_addresses, 8);
+		ck_assert_uint_lt(target->n_addresses, 16);
 		strcpy(target->addresses[target->n_addresses].name, name);
 		target->addresses[target->n_addresses++].address = address;
 	}

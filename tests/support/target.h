@@ -21,7 +21,7 @@ typedef struct Target {
 	struct {
 		char name[32];
 		uint64_t address;
-	} addresses[8];
+	} addresses[16];
 	unsigned n_addresses;
 } Target;
 

@@ -20,10 +20,15 @@ static int get_property(sd_bus *bus, char *argv[], sd_bus_error *error)
 	char type;
 	int r;
 
-	r = sd_bus_get_property(bus, DESTINATION, argv[1], argv[2], argv[3], error, &reply, NULL);
+	r = sd_bus_call_method(bus, DESTINATION, argv[1], "org.freedesktop.DBus.Properties", "Get",
+			       error, &reply, "ss", argv[2], argv[3]);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_peek_type(reply, &type, &contents);
+	if (r > 0)
+		r = sd_bus_message_enter_container(reply, type, contents);
+	if (r > 0)
+		r = sd_bus_message_peek_type(reply, &type, &contents);
 	if (r > 0 && type == 's') {
 		r = sd_bus_message_read_basic(reply, type, &text);
 		target_say("done %s", text);

@@ -388,6 +388,42 @@ START_TEST(test_labels)
 }
 END_TEST
 
+/* What an administrator's yes stands for, and what it does not. */
+START_TEST(test_approved)
+{
+	Scene scene;
+
+	scene_set(&scene);
+	scene.target_tasks[1].ruid = UID + 1;
+	scene.target_tasks[0].rgid = GID + 1;
+	scene.target_tasks[0].caps_permitted = UINT64_MAX;
+	scene.target_tasks[0].facts &= ~TASK_DUMPABLE;
+	scene.target_tasks[0].userns++;
+	scene.caller_tasks[0].facts |= TASK_NO_NEW_PRIVS;
+	scene.question.caller_label = "confined";
+	scene.question.yama_scope = 2;
+	expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "thread", "user namespace");
+	scene.question.approved = true;
+	expect_allowed(&scene);
+
+	scene.question.yama_scope = 3;
+	expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "process", "only a reboot");
+	scene.question.yama_scope = 0;
+	scene.caller_tasks[0].euid = 0;
+	expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "caller", "one user id only");
+	scene.caller_tasks[0].euid = UID;
+	expect_allowed(&scene);
+	scene.target_tasks[1].facts &= ~TASK_HAS_MM;
+	expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "process", "thread of the kernel");
+	scene.target_tasks[1].facts |= TASK_HAS_MM;
+	scene.question.connection_uid = (uid_t)-1;
+	expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "bus", "EXTERNAL");
+	scene.question.connection_uid = UID;
+	scene.caller.n_tasks = 0;
+	expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "calling process", "exited");
+}
+END_TEST
+
 START_TEST(test_yama_scope)
 {
 	int scope = authority_yama_scope();
@@ -419,6 +455,7 @@ int main(void)
 	tcase_add_test(tests, test_yama);
 	tcase_add_test(tests, test_confined_caller);
 	tcase_add_test(tests, test_labels);
+	tcase_add_test(tests, test_approved);
 	tcase_add_test(tests, test_yama_scope);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

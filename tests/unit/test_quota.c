@@ -9,12 +9,8 @@
 #include <string.h>
 
 static const uint64_t limits[QUOTA_RESOURCES] = {
-	[QUOTA_SESSIONS] = 3,
-	[QUOTA_BREAKPOINTS] = 0,
-	[QUOTA_EVENTS] = UINT64_MAX,
-	[QUOTA_RING_BYTES] = 1 << 20,
-	[QUOTA_LENT_FILTERS] = 2,
-	[QUOTA_QUESTIONS] = 2,
+	[QUOTA_SESSIONS] = 3,         [QUOTA_BREAKPOINTS] = 0,  [QUOTA_EVENTS] = UINT64_MAX,
+	[QUOTA_RING_BYTES] = 1 << 20, [QUOTA_LENT_FILTERS] = 2, [QUOTA_QUESTIONS] = 2,
 };
 
 static QuotaTable *new_table(void)
@@ -164,9 +160,8 @@ END_TEST
 
 START_TEST(test_names)
 {
-	static const char *const names[] = {"sessions", "breakpoints", "events",
-					    "ring-bytes", "lent-filters",
-					    "pending-questions"};
+	static const char *const names[] = {"sessions",   "breakpoints",  "events",
+					    "ring-bytes", "lent-filters", "pending-questions"};
 	QuotaTable *table = new_table();
 
 	for (unsigned int i = 0; i < QUOTA_RESOURCES; i++) {

@@ -251,7 +251,7 @@ START_TEST(test_limits)
 	/* 16 nodes each */
 	expect_limit("capture", "{\"memory\":[",
 		     "{\"at\":{\"+\":[%d,2,3,4,5,6,7,8,9,10,11,12,13,14,15]},\"length\":1}",
-		     SPEC_MAX_ADDRESS_NODES / 16, "]}", "$.capture.memory[4] (byte ",
+		     SPEC_MAX_ADDRESS_NODES / 16, "]}", "$.capture.memory[4] (byte 282",
 		     "have 80 nodes, and the limit is 64");
 }
 END_TEST
@@ -308,27 +308,27 @@ START_TEST(test_depth)
 }
 END_TEST
 
-/* Addresses of captured memory that fill the spec to its last bytes, so that its normal form, which
+/* A condition, an address and threads that fill the spec to its last bytes, so that its normal form, which
  * adds the defaults, would be no spec any more. */
 static char *filled_spec(size_t size)
 {
 	static const char parameter[] =
 		"{\"param\":\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\"},";
 	char *text = malloc(SPEC_MAX_BYTES * 2);
-	size_t end = strlen("0]},\"length\":1}]}}");
 	size_t length = (size_t)sprintf(
-		text, "{\"address\":8,\"parameters\":{%.*s:1},\"capture\":{\"memory\":[", 65,
+		text, "{\"address\":8,\"parameters\":{%.*s:1},\"condition\":{\"+\":[0,", 65,
 		parameter + strlen("{\"param\":"));
 
-	for (size_t piece = 0; piece < 4; piece++) {
-		length += (size_t)sprintf(text + length, "%s{\"at\":{\"+\":[0,",
-					  piece > 0 ? "0]},\"length\":1}," : "");
-		for (size_t i = 0; i < 230 && length + strlen(parameter) + end < size; i++)
-			length += (size_t)sprintf(text + length, "%s", parameter);
-	}
-	while (length + end + 2 <= size)
-		length += (size_t)sprintf(text + length, "0,");
-	sprintf(text + length, "0]},\"length\":1}]}}");
+	for (size_t i = 0; i < CONDITION_MAX_NODES - 3; i++)
+		length += (size_t)sprintf(text + length, "%s", parameter);
+	length += (size_t)sprintf(text + length,
+				  "0]},\"capture\":{\"memory\":[{\"length\":1,\"at\":{\"+\":[0,");
+	for (size_t i = 0; i < SPEC_MAX_ADDRESS_NODES - 3; i++)
+		length += (size_t)sprintf(text + length, "%s", parameter);
+	length += (size_t)sprintf(text + length, "0]}}]},\"threads\":[1");
+	for (int i = 0; length + strlen(",1000000000]}") <= size; i++)
+		length += (size_t)sprintf(text + length, ",%d", 1000000000 + i);
+	sprintf(text + length, "]}");
 	return text;
 }
 

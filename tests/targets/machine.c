@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A thread whose every register, memory and stack is known at one place.
+ *
+ *	registers N	runs `registers_instruction` N times with patterns in all registers
+ *	pieces N	runs `pieces_instruction` N times with rdi at "page_end", 16 bytes before a page
+ *			that is not there, which follow each other from 0xf0 on
+ *	stack N		calls main -> stack_outer -> stack_middle -> stack_inner, which stores to
+ *			"stack_sink", N times
+ *	read N		lets the kernel write 8 bytes to "buffer" by read(2) N times, each behind the
+ *			system call at "read_return"
+ *	poke N		stores to "buffer" N times itself
+ *
+ * Each answers "done N".
+ */
+#include <asm/prctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/targets/target.h"
+
+#define PATTERN "0x1122334455667700"
+#define GS_BASE 0x123456789000
+
+extern char registers_instruction[], pieces_instruction[], read_return[];
+void registers_run(void);
+void pieces_run(const void *at);
+long read_run(long fd, void *buffer, long size);
+
+/* The stack pointer at registers_instruction. */
+uint64_t registers_rsp;
+
+__asm__(".text\n"
+	"registers_run:\n"
+	"	push %rbx\n"
+	"	push %rbp\n"
+	"	push %r12\n"
+	"	push %r13\n"
+	"	push %r14\n"
+	"	push %r15\n"
+	"	mov %rsp, registers_rsp(%rip)\n"
+	"	movabs $" PATTERN ", %rax\n"
+	"	lea 1(%rax), %rbx\n"
+	"	lea 2(%rax), %rcx\n"
+	"	lea 3(%rax), %rdx\n"
+	"	lea 4(%rax), %rsi\n"
+	"	lea 5(%rax), %rdi\n"
+	"	lea 6(%rax), %rbp\n"
+	"	lea 8(%rax), %r8\n"
+	"	lea 9(%rax), %r9\n"
+	"	lea 10(%rax), %r10\n"
+	"	lea 11(%rax), %r11\n"
+	"	lea 12(%rax), %r12\n"
+	"	lea 13(%rax), %r13\n"
+	"	lea 14(%rax), %r14\n"
+	"	lea 15(%rax), %r15\n"
+	"	stc\n"
+	".globl registers_instruction\n"
+	"registers_instruction:\n"
+	"	nop\n"
+	"	pop %r15\n"
+	"	pop %r14\n"
+	"	pop %r13\n"
+	"	pop %r12\n"
+	"	pop %rbp\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	"pieces_run:\n"
+	".globl pieces_instruction\n"
+	"pieces_instruction:\n"
+	"	nop\n"
+	"	ret\n"
+	"read_run:\n"
+	"	xor %eax, %eax\n"
+	"	syscall\n"
+	".globl read_return\n"
+	"read_return:\n"
+	"	ret\n");
+
+static volatile uint64_t stack_sink;
+static volatile uint64_t buffer;
+
+__attribute__((noinline, noclone)) static void stack_inner(long n)
+{
+	/* it has a frame of its own */
+	__asm__ volatile("" ::"r"(__builtin_frame_address(0)));
+	stack_sink = (uint64_t)n;
+}
+
+extern char stack_returns_1[], stack_returns_2[];
+
+/* The address behind each call has a name. */
+__attribute__((noinline, noclone)) static void stack_middle(long n)
+{
+	__asm__ volatile("call *%1\n"
+			 ".globl stack_returns_1\n"
+			 "stack_returns_1:"
+			 : "+D"(n)
+			 : "r"(stack_inner)
+			 : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+}
+
+__attribute__((noinline, noclone)) static void stack_outer(long n)
+{
+	__asm__ volatile("call *%1\n"
+			 ".globl stack_returns_2\n"
+			 "stack_returns_2:"
+			 : "+D"(n)
+			 : "r"(stack_middle)
+			 : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+}
+
+static unsigned char *make_page_end(void)
+{
+	unsigned char *pages =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		exit(1);
+	memset(pages, 0xee, 4096);
+	munmap(pages + 4096, 4096);
+	for (int i = 0; i < 16; i++)
+		pages[4080 + i] = (unsigned char)(0xf0 + i);
+	return pages + 4080;
+}
+
+static void read_once(int pipe_fds[2])
+{
+	uint64_t word = 0x0123456789abcdef;
+
+	if (write(pipe_fds[1], &word, sizeof(word)) != sizeof(word) ||
+	    read_run(pipe_fds[0], (void *)(uintptr_t)&buffer, sizeof(buffer)) != sizeof(buffer))
+		exit(1);
+}
+
+int main(void)
+{
+	unsigned char *page_end = make_page_end();
+	unsigned long fs_base = 0;
+	int pipe_fds[2];
+	char command[64];
+	long number;
+
+	if (pipe(pipe_fds) < 0 || syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE) < 0 ||
+	    syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) < 0)
+		return 1;
+	registers_run();
+	target_address("registers", registers_instruction);
+	target_address("rsp", (const void *)(uintptr_t)registers_rsp);
+	target_address("fs_base", (const void *)fs_base);
+	target_address("pieces", pieces_instruction);
+	target_address("page_end", page_end);
+	target_address("stack_sink", (const void *)(uintptr_t)&stack_sink);
+	target_address("returns_1", stack_returns_1);
+	target_address("returns_2", stack_returns_2);
+	target_address("buffer", (const void *)(uintptr_t)&buffer);
+	target_address("read_return", read_return);
+	target_say("ready");
+	while (target_command(command, &number)) {
+		for (long i = 0; i < number; i++) {
+			if (strcmp(command, "registers") == 0)
+				registers_run();
+			else if (strcmp(command, "pieces") == 0)
+				pieces_run(page_end);
+			else if (strcmp(command, "stack") == 0)
+				stack_outer(i);
+			else if (strcmp(command, "read") == 0)
+				read_once(pipe_fds);
+			else if (strcmp(command, "poke") == 0)
+				buffer = (uint64_t)i;
+		}
+		target_say("done %ld", number);
+	}
+	return 0;
+}
