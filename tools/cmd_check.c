@@ -21,13 +21,15 @@ enum {
 	OPTION_BUS = 256,
 	OPTION_JSON,
 	OPTION_PARAM,
+	OPTION_DISASSEMBLE,
 };
 
 typedef struct Check {
 	Tool *tool;
 	const char *file; /* of -f */
-	char *text;       /* owned; the expression, or the file's contents */
-	Options options;  /* its parameters and pid */
+	bool disassemble;
+	char *text;      /* owned; the expression, or the file's contents */
+	Options options; /* its parameters and pid */
 } Check;
 
 static struct json_object *member(struct json_object *object, const char *key)
@@ -194,6 +196,22 @@ static void print_offset_caret(const char *text, size_t offset)
 	print_caret(text, line, (unsigned)(text + offset - begin) + 1);
 }
 
+/* Numbers of instructions aligned on the right, as they come from the daemon: "12: …". */
+static void print_code(struct json_object *code)
+{
+	size_t n = json_object_is_type(code, json_type_array) ? json_object_array_length(code) : 0;
+
+	puts(n == 0 ? "\nno condition, no code of its own" : "\ncode of the condition");
+	for (size_t i = 0; i < n; i++) {
+		const char *line = json_object_get_string(json_object_array_get_idx(code, i));
+		int digits = line == NULL ? 0 : (int)strspn(line, "0123456789");
+
+		printf("%*s", digits < 6 ? 6 - digits : 0, "");
+		print_safe(stdout, line == NULL ? "" : line);
+		putchar('\n');
+	}
+}
+
 static void print_good(const Check *check, struct json_object *report)
 {
 	struct json_object *spec = member(report, "spec"), *condition = member(spec, "condition");
@@ -208,6 +226,8 @@ static void print_good(const Check *check, struct json_object *report)
 	}
 	print_tree(check->file != NULL ? spec : condition);
 	printf("\ninstructions %d\n", json_object_get_int(member(report, "instructions")));
+	if (check->disassemble)
+		print_code(member(report, "code"));
 }
 
 static ExitStatus show_report(const Check *check, const char *text)
@@ -253,6 +273,7 @@ static ExitStatus parse(Check *check, int argc, char **argv)
 		{"bus", required_argument, NULL, OPTION_BUS},
 		{"json", no_argument, NULL, OPTION_JSON},
 		{"param", required_argument, NULL, OPTION_PARAM},
+		{"disassemble", no_argument, NULL, OPTION_DISASSEMBLE},
 		{"file", required_argument, NULL, 'f'},
 		{"pid", required_argument, NULL, 'p'},
 		{},
@@ -279,6 +300,9 @@ static ExitStatus parse(Check *check, int argc, char **argv)
 			status = options_add_parameter(&check->options, optarg);
 			if (status != STATUS_HITS)
 				return status;
+			break;
+		case OPTION_DISASSEMBLE:
+			check->disassemble = true;
 			break;
 		case 'f':
 			check->file = optarg;

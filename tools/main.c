@@ -46,8 +46,9 @@ static const char help[] =
 	"or 8\n"
 	"  --kernel-accesses     also the kernel's own accesses on the process's behalf\n"
 	"Of check:\n"
-	"  -f SPEC.json          a whole spec ('-': standard input)\n"
+	"  -f, --file SPEC.json  a whole spec ('-': standard input)\n"
 	"  -p PID, --param       whose symbols EXPR may use, and its parameters\n"
+	"  --disassemble         also the condition's BPF instructions\n"
 	"\n"
 	"Exit status: 0 at least one hit (other commands: done), 1 no hit, 2 wrong use or spec,\n"
 	"3 refused, 4 no such target, 5 daemon not reachable.\n";

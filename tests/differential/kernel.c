@@ -161,19 +161,55 @@ static int load(Kernel *kernel, const struct bpf_insn *insns, size_t n, uint32_t
 	return fd < 0 ? -errno : fd;
 }
 
-int kernel_load(Kernel *kernel, const struct bpf_insn *code, size_t n_code, size_t n_values,
-		unsigned int *ret_processed)
+/* Frame and code in one. Return: NULL: out of memory. */
+static struct bpf_insn *framed(const Kernel *kernel, const struct bpf_insn *code, size_t n_code,
+			       size_t n_values, size_t *ret_n)
 {
 	struct bpf_insn *insns = calloc(FRAME_MAX + n_code, sizeof(*insns));
-	const char *processed;
 	size_t n;
+
+	if (!insns)
+		return NULL;
+	n = write_frame(kernel, insns, n_values);
+	memcpy(insns + n, code, n_code * sizeof(*code));
+	*ret_n = n + n_code;
+	return insns;
+}
+
+size_t kernel_frame_length(const Kernel *kernel, size_t n_values)
+{
+	struct bpf_insn frame[FRAME_MAX];
+
+	return write_frame(kernel, frame, n_values);
+}
+
+int kernel_trace(Kernel *kernel, const struct bpf_insn *code, size_t n_code, size_t n_values)
+{
+	size_t n;
+	struct bpf_insn *insns = framed(kernel, code, n_code, n_values, &n);
 	int fd;
 
 	if (!insns)
 		return -ENOMEM;
-	n = write_frame(kernel, insns, n_values);
-	memcpy(insns + n, code, n_code * sizeof(*code));
-	n += n_code;
+	kernel->log[0] = '\0';
+	fd = load(kernel, insns, n, 2);
+	free(insns);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int kernel_load(Kernel *kernel, const struct bpf_insn *code, size_t n_code, size_t n_values,
+		unsigned int *ret_processed)
+{
+	size_t n;
+	struct bpf_insn *insns = framed(kernel, code, n_code, n_values, &n);
+	const char *processed;
+	int fd;
+
+	if (!insns)
+		return -ENOMEM;
 	kernel->log[0] = '\0';
 	fd = load(kernel, insns, n, ret_processed ? 4 : 0);
 	if (fd < 0)

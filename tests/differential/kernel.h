@@ -34,6 +34,13 @@ Kernel *kernel_free(Kernel *kernel);
 int kernel_load(Kernel *kernel, const struct bpf_insn *code, size_t n_code, size_t n_values,
 		unsigned int *ret_processed);
 
+/* Loads the same and has the verifier write down into kernel_log() what it walks, instruction by
+ * instruction. Return: 0; a negative errno. */
+int kernel_trace(Kernel *kernel, const struct bpf_insn *code, size_t n_code, size_t n_values);
+
+/* Instructions of the frame before the code: what kernel_log() counts from. */
+size_t kernel_frame_length(const Kernel *kernel, size_t n_values);
+
 /* Why the last kernel_load() failed, as the verifier's log has it. */
 const char *kernel_log(const Kernel *kernel);
 

@@ -15,7 +15,6 @@
 enum {
 	PAGE = 4096,
 	ARENA_PAGES = 8,
-	GUARD = 1 << 28,
 };
 
 const char *const world_parameter_names[WORLD_PARAMETERS] = {"limit", "max", "rbx"};
@@ -131,7 +130,7 @@ static void fill(uint8_t *page, Random *random)
 int arena_map(Random *random)
 {
 	void *guard =
-		mmap((void *)(ARENA_START - GUARD), 2 * (size_t)GUARD, PROT_NONE,
+		mmap((void *)(ARENA_START - ARENA_GUARD), 2 * ARENA_GUARD, PROT_NONE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
 
 	if (guard == MAP_FAILED)

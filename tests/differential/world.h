@@ -19,6 +19,8 @@ enum {
 };
 
 #define ARENA_START 0x200000000000ull
+/* So much on either side of its start is the arena's, and nothing else comes to lie there. */
+#define ARENA_GUARD (1ull << 28)
 
 extern const char *const world_parameter_names[WORLD_PARAMETERS];
 /* Strings that stand in the arena, several at page ends. */

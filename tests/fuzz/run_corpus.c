@@ -1,18 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A fuzzer's corpus as a regression test: feeds every file in the directories named on the command
- * line to the fuzzer's entry point, without libFuzzer. No file at all is a failure.
+ * line to the fuzzer's entry point, without libFuzzer, and some mutations of each if the fuzzer has a
+ * mutator of its own. No file at all is a failure.
  */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "tests/fuzz/mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What a fuzzer may have or leave out. */
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
+#pragma weak LLVMFuzzerCustomMutator
+
 enum {
 	LARGEST_INPUT = 1 << 20,
+	LARGEST_MUTATION = 1 << 14,
+	MUTATIONS = 8,
 };
+
+/* In libFuzzer's place. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size)
+{
+	if (size == 0)
+		return 0;
+	data[size / 2] ^= 1;
+	return size < max_size ? size : max_size;
+}
+
+/* Each one is a mutation of the one before it. */
+static void run_mutations(const char *name, uint8_t *data, size_t size)
+{
+	unsigned int seed = 0;
+
+	if (size > LARGEST_MUTATION)
+		return;
+	for (const char *p = name; *p != '\0'; p++)
+		seed = seed * 31 + (unsigned char)*p;
+	for (int i = 0; i < MUTATIONS; i++) {
+		size = LLVMFuzzerCustomMutator(data, size, LARGEST_MUTATION, seed + i);
+		LLVMFuzzerTestOneInput(data, size);
+	}
+}
 
 static int run_file(const char *path)
 {
@@ -25,6 +59,8 @@ static int run_file(const char *path)
 		size = fread(data, 1, LARGEST_INPUT, file);
 		if (ferror(file) == 0)
 			r = LLVMFuzzerTestOneInput(data, size);
+		if (r == 0 && LLVMFuzzerCustomMutator)
+			run_mutations(strrchr(path, '/') + 1, data, size);
 	}
 	if (r != 0)
 		fprintf(stderr, "%s cannot be run\n", path);
@@ -75,6 +111,8 @@ int main(int argc, char *argv[])
 {
 	long total = 0;
 
+	if (LLVMFuzzerInitialize)
+		LLVMFuzzerInitialize(&argc, &argv);
 	for (int i = 1; i < argc; i++) {
 		long n_files = run_directory(argv[i]);
 

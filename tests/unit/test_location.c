@@ -480,7 +480,50 @@ START_TEST(test_descriptions)
 						 text, sizeof(text)),
 			 0);
 	ck_assert_str_eq(text, "library_static (liblocation.so)");
-	ck_assert_int_eq(bpcond_symbols_describe(target.symbols, 16, text, sizeof(text)), -ENOENT);
+}
+END_TEST
+
+/* Addresses out of a stack walk may be anything: those of no module are of none. */
+START_TEST(test_no_description_outside_of_modules)
+{
+	static const uint64_t outside[] = {0,
+					   16,
+					   0x10000,
+					   0x0000100000000000,
+					   0x00007ffffffff000,
+					   0x0000800000000000,
+					   0x69667a7400524944,
+					   0xffff800000000000,
+					   0xffffffffff600000,
+					   UINT64_MAX};
+	char text[256] = "untouched", path[64], *line = NULL;
+	uint64_t start, end, last = 0;
+	size_t size = 0;
+	FILE *maps;
+
+	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
+		ck_assert_msg(bpcond_symbols_describe(target.symbols, outside[i], text,
+						      sizeof(text)) == -ENOENT,
+			      "0x%" PRIx64 " is %s", outside[i], text);
+	/* The first byte behind each mapping that no other one follows, the last module's too. */
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)target.pid);
+	maps = fopen(path, "re");
+	ck_assert_ptr_nonnull(maps);
+	while (getline(&line, &size, maps) > 0) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2 ||
+		    start >= 0xffff800000000000)
+			continue;
+		if (last != 0 && start - last >= 0x10000000)
+			ck_assert_msg(bpcond_symbols_describe(target.symbols, last, text,
+							      sizeof(text)) == -ENOENT,
+				      "0x%" PRIx64 " is %s", last, text);
+		last = end;
+	}
+	ck_assert_int_eq(bpcond_symbols_describe(target.symbols, last, text, sizeof(text)),
+			 -ENOENT);
+	ck_assert_str_eq(text, "untouched");
+	free(line);
+	fclose(maps);
 }
 END_TEST
 
@@ -613,9 +656,11 @@ static Suite *location_suite(void)
 	tcase_add_test(plain, test_arguments_at_an_entry);
 	tcase_add_test(plain, test_condition_with_names);
 	tcase_add_test(plain, test_descriptions);
+	tcase_add_test(plain, test_no_description_outside_of_modules);
 	suite_add_tcase(suite, plain);
 	tcase_add_test(fixed, test_local_symbols);
 	tcase_add_test(fixed, test_lines);
+	tcase_add_test(fixed, test_no_description_outside_of_modules);
 	tcase_add_test(fixed, test_types_of_variables);
 	tcase_add_test(fixed, test_local_variables_at_a_line);
 	suite_add_tcase(suite, fixed);
