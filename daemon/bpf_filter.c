@@ -30,6 +30,9 @@
 #include "daemon/log.h"
 #include "daemon/util.h"
 
+/* A condition of more nodes may have many uses of registers. */
+#define SHORT_CONDITION_NODES 48
+
 /* The verifier's log, and as much of its end as goes into ours. */
 #define VERIFIER_LOG_BYTES  (1 << 20)
 #define VERIFIER_TAIL_BYTES 800
@@ -298,6 +301,7 @@ int filter_count_insns(FilterEngine *engine, const Spec *spec, uint32_t *ret, Re
 				 .counters_fd = -EBADF,
 				 .counter_fd = -EBADF};
 	_cleanup_free_ struct bpf_insn *insns = NULL;
+	struct filter_config config;
 	const Template *template;
 	size_t n_insns;
 	int r;
@@ -305,7 +309,11 @@ int filter_count_insns(FilterEngine *engine, const Spec *spec, uint32_t *ret, Re
 	r = choose_template(engine, spec, &template, refusal);
 	if (r != 0)
 		return r;
-	r = build(template, spec, -EBADF, &unloaded, -EBADF, &insns, &n_insns);
+	r = build(template, spec, template->config_fd, &unloaded, -EBADF, &insns, &n_insns);
+	if (r < 0)
+		return r;
+	config = make_config(engine, spec, 0);
+	r = bpf_fold(insns, &n_insns, template->config_fd, &config, sizeof(config));
 	if (r < 0)
 		return r;
 	*ret = n_insns;
@@ -372,7 +380,9 @@ static int load(const Template *template, const Spec *spec, const struct filter_
 	r = build(template, spec, config_fd, filter, ring_fd, &insns, &n_insns);
 	if (r < 0)
 		return r;
-	bpf_fold(insns, n_insns, config_fd, config, sizeof(*config));
+	r = bpf_fold(insns, &n_insns, config_fd, config, sizeof(*config));
+	if (r < 0)
+		return r;
 	r = bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "bpcond_filter", "GPL", insns, n_insns,
 			  &options);
 	if (r < 0) {
@@ -388,7 +398,7 @@ static int load(const Template *template, const Spec *spec, const struct filter_
 int filter_new(FilterEngine *engine, const Spec *spec, uint32_t breakpoint, int ring_fd,
 	       Filter **ret, Refusal *refusal)
 {
-	const struct filter_config config = make_config(engine, spec, breakpoint);
+	struct filter_config config = make_config(engine, spec, breakpoint);
 	const Template *template;
 	Filter *filter;
 	int r;
@@ -396,6 +406,8 @@ int filter_new(FilterEngine *engine, const Spec *spec, uint32_t breakpoint, int 
 	r = choose_template(engine, spec, &template, refusal);
 	if (r != 0)
 		return r;
+	config.copies_registers = template == &engine->user_template && spec->condition &&
+				  condition_nodes(spec->condition) > SHORT_CONDITION_NODES;
 	filter = filter_alloc(engine);
 	if (!filter)
 		return -ENOMEM;
@@ -489,6 +501,18 @@ void filter_read_counts(const Filter *filter, struct bpcond_counters *ret)
 		sum.unsignalled += cpu->unsignalled;
 	}
 	*ret = sum;
+}
+
+int filter_check_ring_bytes(uint64_t bytes, Refusal *refusal)
+{
+	uint64_t page = sysconf(_SC_PAGESIZE);
+
+	if (bytes < page || bytes & (bytes - 1) || bytes > UINT32_MAX / 2 + 1ULL)
+		return refuse(
+			refusal, REFUSED_INVALID_ARGUMENT,
+			"hits-bytes is %llu: it must be a power of two from %llu to 2147483648.",
+			(unsigned long long)bytes, (unsigned long long)page);
+	return 0;
 }
 
 int filter_ring_new(uint64_t bytes)

@@ -74,6 +74,9 @@ void filter_restart_counting(Filter *filter);
 /* The sum over all CPUs. */
 void filter_read_counts(const Filter *filter, struct bpcond_counters *ret);
 
+/* Whether a ring may have that size. Return: 0; REFUSED_INVALID_ARGUMENT. */
+int filter_check_ring_bytes(uint64_t bytes, Refusal *refusal);
+
 /* Creates a ring of `bytes`, a power of two and a multiple of the page size.
  * Return: its descriptor; negative errno. */
 int filter_ring_new(uint64_t bytes);

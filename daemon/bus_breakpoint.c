@@ -8,6 +8,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/bus_polkit.h"
+#include "daemon/limit_watch.h"
 #include "daemon/util.h"
 
 /* The breakpoint whose path this is, or NULL. */
@@ -57,7 +58,7 @@ static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *
 		return r;
 	r = breakpoint_enable(breakpoint);
 	if (r == 0 && breakpoint->spec->limit)
-		r = broker_watch_limits(breakpoint->session->broker);
+		r = limit_watch_start(breakpoint->session->broker);
 	if (r < 0)
 		return bus_fail(r, NULL, message, error);
 	return sd_bus_reply_method_return(message, "");

@@ -37,7 +37,7 @@ static int read_ring_bytes(sd_bus_message *message, LendOptions *options, sd_bus
 	r = sd_bus_message_read(message, "v", "t", &options->ring_bytes);
 	if (r < 0)
 		return r;
-	r = session_check_ring_bytes(options->ring_bytes, &refusal);
+	r = filter_check_ring_bytes(options->ring_bytes, &refusal);
 	return r != 0 ? bus_fail(r, &refusal, message, error) : 0;
 }
 

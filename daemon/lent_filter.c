@@ -119,7 +119,7 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 	int r;
 
 	if (ring_bytes) {
-		r = session_check_ring_bytes(ring_bytes, refusal);
+		r = filter_check_ring_bytes(ring_bytes, refusal);
 		if (r != 0)
 			return r;
 	}

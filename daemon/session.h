@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Sessions: one client's hold on one target, with one ring of hits and the breakpoints that write
- * into it. The broker is what all sessions share. Nothing here speaks D-Bus: the bus face calls
- * down, and hears of sessions that end by themselves through BrokerHooks.
+ * into it. Nothing here speaks D-Bus: the bus face calls down, and hears of sessions that end by
+ * themselves through BrokerHooks.
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -10,55 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <systemd/sd-event.h>
 
-#include "daemon/bpf_filter.h"
-#include "daemon/bpf_tasks.h"
+#include "daemon/broker.h"
 #include "daemon/process.h"
-#include "daemon/quota.h"
 #include "daemon/refusal.h"
-
-typedef struct Breakpoint Breakpoint;
-typedef struct Broker Broker;
-typedef struct LentFilter LentFilter;
-typedef struct Session Session;
+#include "daemon/target_watch.h"
 
 enum {
 	SESSION_DEFAULT_RING_BYTES = 256 * 1024,
 	SESSION_MAX_CLIENT_NAME = 64,
 };
 
-/* Why a session ended, as SessionClosed says it. */
-typedef enum SessionEnd {
-	SESSION_CLOSED,
-	SESSION_CLIENT_GONE,
-	SESSION_TARGET_EXITED,
-	SESSION_TARGET_EXEC,
-	SESSION_ADMINISTRATOR,
-	SESSION_DAEMON_STOPPING,
-} SessionEnd;
-
 const char *session_end_name(SessionEnd end);
-
-typedef struct BrokerHooks {
-	void *userdata;
-	/* The session is still whole; it is freed when this returns. */
-	void (*on_session_end)(Session *session, SessionEnd end, void *userdata);
-	void (*on_breakpoint_disabled)(Breakpoint *breakpoint, void *userdata);
-} BrokerHooks;
-
-struct Broker {
-	sd_event *event; /* borrowed */
-	TaskReader *reader;
-	FilterEngine *engine;
-	QuotaTable *quota;
-	BrokerHooks hooks;
-	Session *sessions; /* list by Session.next, newest first; owns */
-	uint32_t last_session;
-	LentFilter *lent_filters; /* list by LentFilter.next, newest first; owns */
-	uint32_t last_lent_filter;
-	sd_event_source *limit_timer;
-};
 
 /* Who asked for the session, as the bus face knows it: an opaque mark of the connection, and the
  * process that opened it. Borrowed for the session's life. */
@@ -85,34 +48,8 @@ struct Session {
 	uint32_t last_breakpoint;
 	uint64_t removed_hits, removed_dropped; /* of breakpoints that are gone */
 
-	sd_event_source *exit_source; /* the target's pidfd */
-	sd_event_source *exec_source; /* the exec watch */
-	sd_event_source *recheck_timer;
-	int exec_watch_fd;
-	void *exec_watch_memory;
-	pid_t exec_watch_tid;
+	TargetWatch *watch;
 };
-
-/*
- * `limits` in the order of QuotaResource. `event` is borrowed.
- * Return: 0 and *ret (broker_free); -EOPNOTSUPP on a kernel without BTF; negative errno.
- */
-int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
-	       const BrokerHooks *hooks, Broker **ret);
-
-/* Ends all sessions (SESSION_DAEMON_STOPPING). Return: NULL. */
-Broker *broker_free(Broker *broker);
-
-Session *broker_find_session(const Broker *broker, uint32_t number);
-size_t broker_count_sessions(const Broker *broker);
-size_t broker_count_breakpoints(const Broker *broker);
-
-/* Has breakpoints with a limit looked at until they reach it: call it when one is enabled.
- * Return: 0; negative errno. */
-int broker_watch_limits(Broker *broker);
-
-/* Ends every session of that owner (SESSION_CLIENT_GONE), and revokes what was lent to it. */
-void broker_end_owner(Broker *broker, const void *mark);
 
 /*
  * Opens a session. *target is taken over on success; else it is pinned to its present exec, so that
@@ -124,9 +61,6 @@ void broker_end_owner(Broker *broker, const void *mark);
  */
 int session_open(Broker *broker, const SessionOwner *owner, Process *target, bool approved,
 		 uint64_t ring_bytes, const char *client, Session **ret, Refusal *refusal);
-
-/* Whether a ring may have that size. Return: 0; REFUSED_INVALID_ARGUMENT. */
-int session_check_ring_bytes(uint64_t bytes, Refusal *refusal);
 
 /* Revokes and removes its breakpoints, tells the hook and frees it. */
 void session_end(Session *session, SessionEnd end);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/breakpoint.h"
+#include "daemon/broker.h"
+#include "daemon/lent_filter.h"
+#include "daemon/session.h"
+
+int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
+	       const BrokerHooks *hooks, Broker **ret)
+{
+	Broker *broker;
+	int r;
+
+	broker = calloc(1, sizeof(*broker));
+	if (!broker)
+		return -ENOMEM;
+	broker->event = event;
+	broker->hooks = *hooks;
+	r = quota_new(limits, &broker->quota);
+	if (r < 0)
+		goto fail;
+	r = filter_engine_new(&broker->engine);
+	if (r < 0)
+		goto fail;
+	r = task_reader_new(&broker->reader);
+	if (r < 0)
+		goto fail;
+	*ret = broker;
+	return 0;
+fail:
+	broker_free(broker);
+	return r;
+}
+
+Broker *broker_free(Broker *broker)
+{
+	if (!broker)
+		return NULL;
+	while (broker->sessions)
+		session_end(broker->sessions, SESSION_DAEMON_STOPPING);
+	while (broker->lent_filters)
+		lent_filter_return(broker->lent_filters);
+	sd_event_source_disable_unref(broker->limit_timer);
+	task_reader_free(broker->reader);
+	filter_engine_free(broker->engine);
+	quota_free(broker->quota);
+	free(broker);
+	return NULL;
+}
+
+Session *broker_find_session(const Broker *broker, uint32_t number)
+{
+	for (Session *session = broker->sessions; session; session = session->next)
+		if (session->number == number)
+			return session;
+	return NULL;
+}
+
+size_t broker_count_sessions(const Broker *broker)
+{
+	size_t n = 0;
+
+	for (const Session *session = broker->sessions; session; session = session->next)
+		n++;
+	return n;
+}
+
+size_t broker_count_breakpoints(const Broker *broker)
+{
+	size_t n = 0;
+
+	for (const Session *session = broker->sessions; session; session = session->next)
+		for (const Breakpoint *at = session->breakpoints; at; at = at->next)
+			n++;
+	return n;
+}
+
+void broker_end_owner(Broker *broker, const void *mark)
+{
+	LentFilter *next_lent;
+	Session *next;
+
+	for (LentFilter *lent = broker->lent_filters; lent; lent = next_lent) {
+		next_lent = lent->next;
+		if (lent->owner.mark == mark)
+			lent_filter_return(lent);
+	}
+
+	for (Session *session = broker->sessions; session; session = next) {
+		next = session->next;
+		if (session->owner.mark == mark)
+			session_end(session, SESSION_CLIENT_GONE);
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The broker: what all sessions and lent filters share, and the lists of them.
+ */
+#ifndef BROKER_H
+#define BROKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/bpf_engine.h"
+#include "daemon/bpf_tasks.h"
+#include "daemon/quota.h"
+
+typedef struct Breakpoint Breakpoint;
+typedef struct Broker Broker;
+typedef struct LentFilter LentFilter;
+typedef struct Session Session;
+
+/* Why a session ended, as SessionClosed says it. */
+typedef enum SessionEnd {
+	SESSION_CLOSED,
+	SESSION_CLIENT_GONE,
+	SESSION_TARGET_EXITED,
+	SESSION_TARGET_EXEC,
+	SESSION_ADMINISTRATOR,
+	SESSION_DAEMON_STOPPING,
+} SessionEnd;
+
+typedef struct BrokerHooks {
+	void *userdata;
+	/* The session is still whole; it is freed when this returns. */
+	void (*on_session_end)(Session *session, SessionEnd end, void *userdata);
+	void (*on_breakpoint_disabled)(Breakpoint *breakpoint, void *userdata);
+} BrokerHooks;
+
+struct Broker {
+	sd_event *event; /* borrowed */
+	TaskReader *reader;
+	FilterEngine *engine;
+	QuotaTable *quota;
+	BrokerHooks hooks;
+	Session *sessions; /* list by Session.next, newest first; owns */
+	uint32_t last_session;
+	LentFilter *lent_filters; /* list by LentFilter.next, newest first; owns */
+	uint32_t last_lent_filter;
+	sd_event_source *limit_timer;
+};
+
+/*
+ * `limits` in the order of QuotaResource. `event` is borrowed.
+ * Return: 0 and *ret (broker_free); -EOPNOTSUPP on a kernel without BTF; negative errno.
+ */
+int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
+	       const BrokerHooks *hooks, Broker **ret);
+
+/* Ends all sessions (SESSION_DAEMON_STOPPING). Return: NULL. */
+Broker *broker_free(Broker *broker);
+
+Session *broker_find_session(const Broker *broker, uint32_t number);
+size_t broker_count_sessions(const Broker *broker);
+size_t broker_count_breakpoints(const Broker *broker);
+
+/* Ends every session of that owner (SESSION_CLIENT_GONE), and revokes what was lent to it. */
+void broker_end_owner(Broker *broker, const void *mark);
+
+#endif

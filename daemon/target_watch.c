@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "daemon/bpf_attach.h"
+#include "daemon/log.h"
+#include "daemon/target_watch.h"
+#include "daemon/util.h"
+
+/* Between a thread's last sign and the kernel's counting up of the exec that may have ended it. */
+#define RECHECK_USEC 50000
+
+struct TargetWatch {
+	sd_event *event;
+	TaskReader *reader;
+	const Process *target;
+	TargetEnded on_end;
+	void *userdata;
+
+	sd_event_source *exit_source; /* the target's pidfd */
+	sd_event_source *exec_source; /* the exec watch on one thread */
+	sd_event_source *recheck_timer;
+	int exec_watch_fd;
+	void *exec_watch_memory;
+	pid_t watched_tid;
+};
+
+static int on_target_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	TargetWatch *watch = userdata;
+
+	watch->on_end(true, watch->userdata);
+	return 0;
+}
+
+static void stop(TargetWatch *watch)
+{
+	watch->exec_source = sd_event_source_disable_unref(watch->exec_source);
+	exec_watch_close(watch->exec_watch_fd, watch->exec_watch_memory);
+	watch->exec_watch_fd = -EBADF;
+	watch->exec_watch_memory = NULL;
+}
+
+static int on_exec_watch(sd_event_source *source, int fd, uint32_t revents, void *userdata);
+
+/* Watches one living thread for exec. Return: 0; -ESRCH when none lives; negative errno. */
+static int start(TargetWatch *watch, const TaskFactsList *tasks)
+{
+	int r = -ESRCH;
+
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		if (tasks->tasks[i].facts & TASK_EXITING)
+			continue;
+		r = exec_watch_open(tasks->tasks[i].tid, &watch->exec_watch_memory);
+		if (r == -ESRCH)
+			continue;
+		if (r < 0)
+			return r;
+		watch->exec_watch_fd = r;
+		watch->watched_tid = tasks->tasks[i].tid;
+		return sd_event_add_io(watch->event, &watch->exec_source, r, 0, on_exec_watch,
+				       watch);
+	}
+	return r;
+}
+
+/* Whether the target has ended, as far as can be seen: and then says so, and the watch may be gone.
+ * *ret_tasks are its threads when it has not. */
+static bool has_ended(TargetWatch *watch, TaskFactsList *ret_tasks)
+{
+	Refusal refusal;
+	int r;
+
+	r = process_look(watch->target, watch->reader, ret_tasks, &refusal);
+	if (r == 0)
+		return false;
+	if (r < 0)
+		log_error("cannot look at process %d, which counts as exited: %s",
+			  watch->target->pid, strerror(-r));
+	watch->on_end(r < 0 || process_has_exited(watch->target), watch->userdata);
+	return true;
+}
+
+static bool lives(const TaskFactsList *tasks, pid_t tid)
+{
+	for (size_t i = 0; i < tasks->n_tasks; i++)
+		if (tasks->tasks[i].tid == (uint32_t)tid)
+			return !(tasks->tasks[i].facts & TASK_EXITING);
+	return false;
+}
+
+static int on_recheck(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	TargetWatch *watch = userdata;
+
+	watch->recheck_timer = sd_event_source_disable_unref(watch->recheck_timer);
+	has_ended(watch, &tasks);
+	return 0;
+}
+
+/*
+ * The watched thread has ended, or has called exec, or was ended by another thread's exec. Of a
+ * thread that lives it can only be an exec. Otherwise the watch moves to another thread; and
+ * because the kernel counts an exec up only a moment after it drops the events, the target is
+ * looked at once more after a while.
+ */
+static int on_exec_watch(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	TargetWatch *watch = userdata;
+	int r;
+
+	stop(watch);
+	if (has_ended(watch, &tasks))
+		return 0;
+	if (lives(&tasks, watch->watched_tid)) {
+		watch->on_end(false, watch->userdata);
+		return 0;
+	}
+	r = start(watch, &tasks);
+	if (r < 0 && r != -ESRCH)
+		log_error("cannot watch process %d for exec: %s", watch->target->pid, strerror(-r));
+	if (watch->recheck_timer)
+		return 0;
+	return sd_event_add_time_relative(watch->event, &watch->recheck_timer, CLOCK_MONOTONIC,
+					  RECHECK_USEC, 0, on_recheck, watch);
+}
+
+int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
+		     const TaskFactsList *tasks, TargetEnded on_end, void *userdata,
+		     TargetWatch **ret)
+{
+	TargetWatch *watch;
+	int r;
+
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	watch->event = event;
+	watch->reader = reader;
+	watch->target = target;
+	watch->on_end = on_end;
+	watch->userdata = userdata;
+	watch->exec_watch_fd = -EBADF;
+	r = start(watch, tasks);
+	if (r >= 0)
+		r = sd_event_add_io(event, &watch->exit_source, target->pidfd, EPOLLIN,
+				    on_target_exit, watch);
+	if (r < 0) {
+		target_watch_free(watch);
+		return r;
+	}
+	*ret = watch;
+	return 0;
+}
+
+TargetWatch *target_watch_free(TargetWatch *watch)
+{
+	if (!watch)
+		return NULL;
+	sd_event_source_disable_unref(watch->exit_source);
+	sd_event_source_disable_unref(watch->recheck_timer);
+	stop(watch);
+	free(watch);
+	return NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tells when a target has exited or has executed another program. Exit is the pidfd's to tell; exec
+ * is told by a dummy perf event that the kernel removes at exec (bpf_attach.h, exec_watch_open).
+ */
+#ifndef TARGET_WATCH_H
+#define TARGET_WATCH_H
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/bpf_tasks.h"
+#include "daemon/process.h"
+
+typedef struct TargetWatch TargetWatch;
+
+/* Told once; `exited` or executed another program. May free the watch. */
+typedef void (*TargetEnded)(bool exited, void *userdata);
+
+/*
+ * Watches `target`, which is pinned to its exec and outlives the watch; `tasks` are its threads as
+ * they were last seen. `event` and `reader` are borrowed.
+ *
+ * Return: 0 and *ret (target_watch_free); -ESRCH when no thread lives; negative errno.
+ */
+int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
+		     const TaskFactsList *tasks, TargetEnded on_end, void *userdata,
+		     TargetWatch **ret);
+TargetWatch *target_watch_free(TargetWatch *watch);
+
+#endif
