@@ -14,6 +14,7 @@ enum {
 	FILTER_SCRATCH_BYTES = 8192, /* CONDITION_MAX_TEXT bytes and room to bound a read */
 	FILTER_MAX_PIECES = 8,
 	FILTER_MAX_STACK = 127,
+	FILTER_REGISTERS = 21, /* words of struct pt_regs */
 };
 
 /* Marks the places of generated code: an immediate with the place's number added. */
@@ -54,11 +55,12 @@ struct filter_control {
  * so that the verifier knows every member and drops the code that this filter does not need.
  */
 struct filter_config {
-	__u32 breakpoint;   /* number in its session */
-	__u32 cpus;         /* slots of the counters map */
-	__u64 address;      /* the breakpoint's */
-	__u32 value_length; /* bytes of `value` to read at address; 0: value is not needed */
-	__u32 needs;        /* CONDITION_NEEDS_* (condition/condition.h) */
+	__u32 breakpoint;       /* number in its session */
+	__u32 cpu_mask;         /* slots of the counters map, a power of two, less one */
+	__u64 address;          /* the breakpoint's */
+	__u32 value_length;     /* bytes of `value` to read at address; 0: value is not needed */
+	__u32 needs;            /* CONDITION_NEEDS_* (condition/condition.h) */
+	__u32 copies_registers; /* for the condition; see filter_body.h */
 	__u32 fault_is_hit;
 	__u32 signal; /* to the thread that hit; 0: none */
 	__u64 skip;
@@ -74,6 +76,7 @@ struct filter_config {
 	__u32 borrower_gid;     /* lent: and of which group */
 	__u32 borrower_userns;  /* lent: inode number of the user namespace they are in */
 	__u64 borrower_caps;    /* lent: what they may hold at the most, 1 << CAP_… */
+	__u64 borrower_start; /* lent, under Yama: when his process started, which marks it; else 0 */
 	__u64 pidns_dev;        /* the daemon's pid namespace; both 0: the initial one */
 	__u64 pidns_ino;
 };
@@ -91,13 +94,14 @@ struct condition_inputs {
 	__u64 counter;
 	__u64 fs_base;
 	__u64 gs_base;
-	__u64 unreadable; /* INPUT_*_UNREADABLE */
+	__u64 unreadable;          /* INPUT_*_UNREADABLE */
 	struct bpf_pidns_info ids; /* on the way to tid and pid */
 };
 
 /* The room that a filter has on its CPU, where it needs any. */
 struct filter_scratch {
 	struct condition_inputs inputs;
+	__u64 registers[FILTER_REGISTERS];
 	__u64 addresses[FILTER_MAX_PIECES]; /* of the memory to capture */
 	char text[FILTER_SCRATCH_BYTES];    /* of strings and bytes */
 };

@@ -107,7 +107,7 @@ static __always_inline void read_ids(struct bpf_pidns_info *room, __u64 *ret_pid
  * filter: such a breakpoint's traps are more than its evaluations.) The exchange is atomic, so of two threads that evaluate at once each sees the other's value or the one before. */
 static __always_inline void read_value(struct condition_inputs *inputs, __u32 needs)
 {
-	__u64 value;
+	__u64 value, known;
 
 	inputs->value = 0;
 	inputs->previous = 0;
@@ -119,9 +119,13 @@ static __always_inline void read_value(struct condition_inputs *inputs, __u32 ne
 		return;
 
 	value = inputs->value;
+	/* Asked before the exchange: who sees it known finds what an exchange before this left. */
+	known = *(volatile __u64 *)&control.previous_known;
 	inputs->previous = __sync_lock_test_and_set(&control.previous, value);
-	if (!control.previous_known && !__sync_lock_test_and_set(&control.previous_known, 1))
+	if (!known) {
 		inputs->previous = value;
+		*(volatile __u64 *)&control.previous_known = 1;
+	}
 }
 
 static __always_inline void read_inputs(struct condition_inputs *inputs, __u32 needs, __u64 cpu)
@@ -141,6 +145,20 @@ static __always_inline void read_inputs(struct condition_inputs *inputs, __u32 n
 		inputs->unreadable |= INPUT_COUNTER_UNREADABLE;
 	if (needs & (CONDITION_NEEDS_VALUE | CONDITION_NEEDS_PREVIOUS))
 		read_value(inputs, needs);
+}
+
+/*
+ * For a long condition. The kernel makes two instructions of each load from a context, and for each such
+ * load it moves all of the program and what it knows of it: a hundred of them would take longer than
+ * all the rest of loading.
+ */
+static __always_inline struct pt_regs *copy_registers(const struct pt_regs *regs,
+						      struct filter_scratch *room)
+{
+#pragma unroll
+	for (int i = 0; i < FILTER_REGISTERS; i++)
+		room->registers[i] = ((const volatile __u64 *)regs)[i];
+	return (struct pt_regs *)room->registers;
 }
 
 /* Whether skip, every and limit let this one through: exact, since each true condition takes a
@@ -222,7 +240,7 @@ static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, __u64 faulted
 	char *content = (char *)(piece + 1);
 	/* An address that could not be computed is read like one that no user can have. */
 	__u64 from = at | -faulted;
-	__u32 head;
+	__u64 head;
 
 	piece->at = at;
 	piece->length = bytes;
@@ -233,10 +251,15 @@ static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, __u64 faulted
 	 * does not fill the kernel clears. */
 	if (bytes % 8)
 		*(__u64 *)(content + bytes / 8 * 8) = 0;
-	if (!bpf_probe_read_user(content, bytes, (void *)from))
+	if (!bpf_probe_read_user(content, bytes, (void *)from)) {
 		piece->read = bytes;
-	else if (head < bytes && !bpf_probe_read_user(content, head, (void *)from))
-		piece->read = head;
+	} else {
+		/* In asm, so that the bound and the use are of one register: the verifier of 6.1
+		 * does not carry the one over to another copy. */
+		asm volatile("if %0 < %1 goto +1; %0 = 0" : "+r"(head) : "r"((__u64)bytes));
+		if (!bpf_probe_read_user(content, head, (void *)from))
+			piece->read = head;
+	}
 	return (__u64 *)(content + (bytes + 7) / 8 * 8);
 }
 
@@ -283,11 +306,9 @@ static __attribute__((noinline)) int record_hit(struct bpf_perf_event_data *ctx,
 	struct bpcond_hit *hit;
 	__u64 pid, tid, *data;
 
-	if (cpu >= config.cpus)
-		return 0;
 	hit = bpf_ringbuf_reserve(&ring, config.record_bytes, 0);
 	if (!hit) {
-		counters[cpu].dropped++;
+		counters[cpu & config.cpu_mask].dropped++;
 		return 0;
 	}
 	read_ids(&ids, &pid, &tid);
@@ -322,7 +343,8 @@ static __always_inline __u64 read_state(void)
 
 static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 {
-	__u64 cpu = bpf_get_smp_processor_id();
+	/* A mask bounds it for every verifier: that of 6.1 loses a comparison over a spill. */
+	__u64 cpu = bpf_get_smp_processor_id() & config.cpu_mask;
 	/* Stands for what is not needed. */
 	struct filter_scratch *room = (void *)&control;
 	__u32 needs = config.needs;
@@ -332,17 +354,19 @@ static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 	__u32 flags = 0;
 
 	/* Before anything else: not even the counters may tell a silenced client something. */
-	if (read_state() == FILTER_REVOKED || cpu >= config.cpus || !is_admitted())
+	if (read_state() == FILTER_REVOKED || !is_admitted())
 		return 0;
 
 	count = &counters[cpu];
 	count->evaluated++;
 
 	regs = user_registers(ctx);
-	if (needs || config.pieces) {
+	if (needs || config.pieces || config.copies_registers) {
 		room = find_room();
 		if (!room)
 			return 0;
+		if (config.copies_registers)
+			regs = copy_registers(regs, room);
 		if (needs & ~CONDITION_NEEDS_SCRATCH)
 			read_inputs(&room->inputs, needs, cpu);
 	}

@@ -30,12 +30,24 @@ struct {
 	__uint(max_entries, 1);
 } counter_event SEC(".maps");
 
+/* Where Yama is in force (scope 1) the kernel's check of the borrower's event is weaker than
+ * ptrace's: only his own process, its children, and what he traces are looked at. */
+static __always_inline int is_close_to_borrower(struct task_struct *task)
+{
+	__u64 start = config.borrower_start;
+
+	return BPF_CORE_READ(task, group_leader, start_boottime) == start ||
+	       BPF_CORE_READ(task, real_parent, group_leader, start_boottime) == start ||
+	       (task->ptrace && BPF_CORE_READ(task, parent, group_leader, start_boottime) == start);
+}
+
 static __always_inline int is_admitted(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct cred *cred = task->real_cred;
 	struct mm_struct *mm = task->mm;
 	__u32 uid = config.borrower_uid, gid = config.borrower_gid;
+	__u64 caps = 0;
 
 	if (task->flags & PF_KTHREAD || !mm || !is_dumpable(mm))
 		return 0;
@@ -43,7 +55,11 @@ static __always_inline int is_admitted(void)
 		return 0;
 	if (cred->gid.val != gid || cred->egid.val != gid || cred->sgid.val != gid)
 		return 0;
-	if (cred->cap_permitted.val & ~config.borrower_caps)
+	/* Two words before 6.3 and one since: eight bytes either way. */
+	bpf_core_read(&caps, sizeof(caps), &cred->cap_permitted);
+	if (caps & ~config.borrower_caps)
+		return 0;
+	if (config.borrower_start && !is_close_to_borrower(task))
 		return 0;
 	return cred->user_ns->ns.inum == config.borrower_userns;
 }

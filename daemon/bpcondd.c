@@ -178,6 +178,11 @@ static int serve(sd_event *event, const Options *options, bool *ret_started)
 	*ret_started = true;
 	sd_notify(0, "READY=1");
 	r = sd_event_loop(event);
+	/* A signal to end ends it with 0; what is above is sd-bus's, when it has lost the bus. */
+	if (r > 0) {
+		log_error("the connection to the bus is lost");
+		r = -ECONNRESET;
+	}
 	sd_notify(0, "STOPPING=1");
 finish:
 	bus_stop(bus);

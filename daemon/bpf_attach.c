@@ -19,11 +19,13 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,16 +37,38 @@
 
 /* How long to wait for threads to leave clone(2). One that takes longer is not starting a thread:
  * clone3(2) does not show its flags, and a vfork(2) sleeps in it until its child calls exec. */
+#define OPEN_WAIT_USEC 20000 /* for a target to leave execve(2) */
 #define SETTLE_USEC       100000
 #define SETTLE_PAUSE_NSEC 50000
 /* After so long without a round that found nothing to do, the target is refused. */
-#define GIVE_UP_USEC 1000000
+#define GIVE_UP_USEC 500000
 
+static void on_alarm(int signal)
+{
+	/* Nothing to do: that it came ends the wait. */
+}
+
+/*
+ * perf_event_open waits, interruptibly, while its target is in execve(2); and a hostile target can
+ * stay there for as long as it likes. An alarm ends the wait: repeating, so that it cannot come too
+ * early, and handled without SA_RESTART.
+ *
+ * Return: the descriptor; -EINTR when the target does not leave execve(2); negative errno.
+ */
 static int event_open(const struct perf_event_attr *attr, pid_t tid)
 {
-	int fd = syscall(SYS_perf_event_open, attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	const struct sigaction handle = {.sa_handler = on_alarm}, ignore = {.sa_handler = SIG_IGN};
+	const struct itimerval every = {{0, OPEN_WAIT_USEC}, {0, OPEN_WAIT_USEC}}, never = {};
+	int fd;
 
-	return fd < 0 ? -errno : fd;
+	sigaction(SIGALRM, &handle, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	fd = syscall(SYS_perf_event_open, attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &ignore, NULL);
+	return fd;
 }
 
 static struct perf_event_attr breakpoint_attr(const Spec *spec)
@@ -95,6 +119,20 @@ int refuse_perf(Refusal *refusal, int error)
 		      "The kernel refused a hardware breakpoint on this process (%s); a security "
 		      "module or the service's system call filter may forbid perf_event_open.",
 		      strerror(-error));
+}
+
+int refuse_executing(Refusal *refusal)
+{
+	return refuse(refusal, REFUSED_TARGET_EXITED,
+		      "The target is executing another program: open a new session when it runs.");
+}
+
+static int refuse_too_fast(const Process *target, Refusal *refusal)
+{
+	return refuse(refusal, REFUSED_NOT_SUPPORTED,
+		      "Process %d has too many threads, or starts and ends them too fast, to be "
+		      "followed: stop it (SIGSTOP) while adding the breakpoint.",
+		      target->pid);
 }
 
 /* Opens an event on one thread and attaches the filter. */
@@ -149,6 +187,8 @@ static int event_set_add(EventSet *set, const struct perf_event_attr *attr, pid_
 				tid);
 		if (r == -EACCES || r == -EPERM)
 			return refuse_perf(refusal, r);
+		if (r == -EINTR)
+			return refuse_executing(refusal);
 		return r;
 	}
 	set->events[set->n_events++] = event;
@@ -308,8 +348,9 @@ static int check_named_threads(const Spec *spec, const TaskFactsList *tasks, pid
 
 /* One round. Return: 0, and *ret_done whether it found nothing to do; else as event_set_open. */
 static int attach_round(TaskReader *reader, const Process *target, const Spec *spec,
-			const Filter *filter, const struct perf_event_attr *attr, EventSet *set,
-			Unsettled *unsettled, bool *ret_done, Refusal *refusal)
+			const Filter *filter, const struct perf_event_attr *attr,
+			unsigned long long start, EventSet *set, Unsettled *unsettled,
+			bool *ret_done, Refusal *refusal)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	bool done;
@@ -333,6 +374,8 @@ static int attach_round(TaskReader *reader, const Process *target, const Spec *s
 		if (!is_wanted(spec, task) || event_set_covers(set, task))
 			continue;
 		done = false;
+		if (now_usec() - start > GIVE_UP_USEC)
+			return refuse_too_fast(target, refusal);
 		if (task->facts & TASK_EVENTS_CUT)
 			return refuse(refusal, REFUSED_NOT_SUPPORTED,
 				      "Thread %u carries too many perf events to tell which are "
@@ -368,17 +411,14 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		bool done = false;
 		int r;
 
-		r = attach_round(reader, target, spec, filter, &attr, &set, &unsettled, &done,
-				 refusal);
+		r = attach_round(reader, target, spec, filter, &attr, start, &set, &unsettled,
+				 &done, refusal);
 		if (r != 0)
 			return r;
 		if (done && (unsettled.n_tids == 0 || spent > SETTLE_USEC))
 			break;
 		if (!done && spent > GIVE_UP_USEC)
-			return refuse(refusal, REFUSED_NOT_SUPPORTED,
-				      "Process %d starts and ends threads faster than they can be "
-				      "followed: stop it (SIGSTOP) while adding the breakpoint.",
-				      target->pid);
+			return refuse_too_fast(target, refusal);
 		if (done)
 			nanosleep(&pause, NULL);
 	}

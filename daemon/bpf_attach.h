@@ -73,13 +73,17 @@ int event_set_read_traps(const EventSet *set, uint64_t *ret);
  * A descriptor that polls POLLHUP once the thread `tid` has ended or its process has called exec;
  * it counts nothing. `memory` keeps it pollable: unmap exec_watch_bytes() of it when closing.
  *
- * Return: the descriptor and *ret_memory; -ESRCH when the thread has ended; negative errno.
+ * Return: the descriptor and *ret_memory; -ESRCH when the thread has ended; -EINTR when
+ * it does not leave execve(2); negative errno.
  */
 int exec_watch_open(pid_t tid, void **ret_memory);
 void exec_watch_close(int fd, void *memory);
 
 /* Hardware breakpoints that a thread has, tried on the calling one. Return: negative errno. */
 int hardware_slots(void);
+
+/* The text for a target that does not leave execve(2). */
+int refuse_executing(Refusal *refusal);
 
 /* The text for a kernel that refuses perf events altogether, with the setting. */
 int refuse_perf(Refusal *refusal, int error);

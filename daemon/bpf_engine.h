@@ -25,7 +25,7 @@ typedef struct FilterEngine {
 	Template user_template;
 	Template task_template;
 	Template lent_template;
-	uint32_t n_cpus;
+	uint32_t n_slots; /* of counters: a power of two, no less than there can be CPUs */
 	uint64_t pidns_dev, pidns_ino; /* both 0: the initial one */
 } FilterEngine;
 

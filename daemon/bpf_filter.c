@@ -73,6 +73,13 @@ static int choose_template(FilterEngine *engine, const Spec *spec, const Templat
 	return 0;
 }
 
+/* Only loads from a context cost more than one instruction; see filter_body.h. */
+static bool copies_registers(const FilterEngine *engine, const Template *template, const Spec *spec)
+{
+	return template == &engine->user_template && spec->condition &&
+	       condition_nodes(spec->condition) > SHORT_CONDITION_NODES;
+}
+
 static uint32_t record_bytes(const Spec *spec)
 {
 	size_t bytes = sizeof(struct bpcond_hit);
@@ -90,7 +97,7 @@ static struct filter_config make_config(const FilterEngine *engine, const Spec *
 	uint32_t needs = spec_needs(spec);
 	struct filter_config config = {
 		.breakpoint = breakpoint,
-		.cpus = engine->n_cpus,
+		.cpu_mask = engine->n_slots - 1,
 		.address = spec->address,
 		.needs = needs,
 		.fault_is_hit = spec->fault_is_hit,
@@ -160,7 +167,7 @@ static int mapped_array_new(const char *name, size_t bytes, int protection, void
 
 static size_t counters_bytes(const Filter *filter)
 {
-	return filter->n_cpus * sizeof(struct bpcond_counters);
+	return filter->n_slots * sizeof(struct bpcond_counters);
 }
 
 /* Where the borrower of a filter puts his counting event. The kernel lets whoever has the
@@ -313,6 +320,7 @@ int filter_count_insns(FilterEngine *engine, const Spec *spec, uint32_t *ret, Re
 	if (r < 0)
 		return r;
 	config = make_config(engine, spec, 0);
+	config.copies_registers = copies_registers(engine, template, spec);
 	r = bpf_fold(insns, &n_insns, template->config_fd, &config, sizeof(config));
 	if (r < 0)
 		return r;
@@ -353,7 +361,7 @@ static Filter *filter_alloc(const FilterEngine *engine)
 	filter->parameters_fd = -EBADF;
 	filter->control_fd = -EBADF;
 	filter->counter_fd = -EBADF;
-	filter->n_cpus = engine->n_cpus;
+	filter->n_slots = engine->n_slots;
 	return filter;
 }
 
@@ -406,8 +414,7 @@ int filter_new(FilterEngine *engine, const Spec *spec, uint32_t breakpoint, int 
 	r = choose_template(engine, spec, &template, refusal);
 	if (r != 0)
 		return r;
-	config.copies_registers = template == &engine->user_template && spec->condition &&
-				  condition_nodes(spec->condition) > SHORT_CONDITION_NODES;
+	config.copies_registers = copies_registers(engine, template, spec);
 	filter = filter_alloc(engine);
 	if (!filter)
 		return -ENOMEM;
@@ -437,6 +444,7 @@ int filter_new_lent(FilterEngine *engine, const Spec *spec, const FilterLoan *lo
 	config.borrower_gid = loan->borrower_gid;
 	config.borrower_userns = loan->borrower_userns;
 	config.borrower_caps = loan->borrower_caps;
+	config.borrower_start = loan->borrower_start;
 	config.only_when_traced = loan->only_when_traced;
 	if (ring_fd < 0)
 		config.record_bytes = 0;
@@ -489,7 +497,7 @@ void filter_read_counts(const Filter *filter, struct bpcond_counters *ret)
 {
 	struct bpcond_counters sum = {};
 
-	for (uint32_t i = 0; i < filter->n_cpus; i++) {
+	for (uint32_t i = 0; i < filter->n_slots; i++) {
 		const volatile struct bpcond_counters *cpu = &filter->counters[i];
 
 		sum.evaluated += cpu->evaluated;

@@ -25,7 +25,7 @@ typedef struct Filter {
 	struct filter_control *control;
 	const struct bpcond_counters *counters;
 	uint64_t *parameters; /* NULL without parameters */
-	uint32_t n_cpus;
+	uint32_t n_slots; /* of counters: as many as there can be CPUs, or more */
 	uint32_t n_parameters;
 	uint32_t n_insns; /* of the whole program */
 } Filter;
@@ -51,6 +51,8 @@ typedef struct FilterLoan {
 	gid_t borrower_gid;
 	uint32_t borrower_userns;
 	uint64_t borrower_caps; /* 1 << CAP_… */
+	/* When his process started: only it, its children and what it traces are looked at; 0: all his. */
+	uint64_t borrower_start;
 	bool only_when_traced;
 } FilterLoan;
 

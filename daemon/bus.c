@@ -70,20 +70,32 @@ static Caller *caller_free(Caller *caller)
 {
 	if (!caller)
 		return NULL;
-	sd_bus_track_unref(caller->track);
 	process_clear(&caller->process);
 	free(caller->name);
 	free(caller);
 	return NULL;
 }
 
-/* The connection is gone: its sessions go with it. */
-static int on_caller_gone(sd_bus_track *track, void *userdata)
+/*
+ * A connection is gone: its sessions go with it. One match for all names, since the bus limits how
+ * many a connection may have. A caller's messages come before the news of its end, so a caller that
+ * is made for a message is always told of.
+ */
+static int on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-	Caller *caller = userdata;
-	Bus *bus = caller->bus;
-	Caller **at;
+	Bus *bus = userdata;
+	const char *name;
+	Caller *caller, **at;
+	int r;
 
+	r = sd_bus_message_read(message, "s", &name);
+	if (r < 0)
+		return r;
+	for (at = &bus->callers; *at && strcmp((*at)->name, name) != 0; at = &(*at)->next)
+		;
+	caller = *at;
+	if (!caller)
+		return 0;
 	polkit_withdraw(bus, caller);
 	broker_end_owner(bus->broker, caller);
 	for (at = &bus->callers; *at != caller; at = &(*at)->next)
@@ -121,11 +133,6 @@ static int caller_new(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_er
 		r = sd_bus_error_set(error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
 				     "The process that opened this bus connection cannot be seen "
 				     "from here: connect anew, from bpcondd's pid namespace.");
-	/* Tracked after the process is held: whoever is gone by now is seen to be gone. */
-	if (r >= 0)
-		r = sd_bus_track_new(bus->bus, &caller->track, on_caller_gone, caller);
-	if (r >= 0)
-		r = sd_bus_track_add_name(caller->track, caller->name);
 	if (r < 0) {
 		caller_free(caller);
 		return r;
@@ -197,7 +204,7 @@ static void on_session_end(Session *session, SessionEnd end, void *userdata)
 	int r = 0;
 
 	bus_session_path(session, path);
-	if (end != SESSION_CLIENT_GONE && end != SESSION_CLOSED) {
+	if (end != SESSION_CLIENT_GONE) {
 		for (const Breakpoint *at = session->breakpoints; at && r >= 0; at = at->next)
 			r = bus_breakpoint_last_word(bus, at, owner->name);
 	}
@@ -220,16 +227,20 @@ static void on_session_end(Session *session, SessionEnd end, void *userdata)
 		    session->owner.uid, session->target.pid, session_end_name(end));
 }
 
-static void on_breakpoint_disabled(Breakpoint *breakpoint, void *userdata)
+void bus_breakpoint_changed(Bus *bus, const Breakpoint *breakpoint)
 {
-	Bus *bus = userdata;
 	char path[BUS_MAX_PATH];
 	int r;
 
 	bus_breakpoint_path(breakpoint, path);
 	r = sd_bus_emit_properties_changed(bus->bus, path, BUS_BREAKPOINT, "Enabled", NULL);
 	if (r < 0)
-		log_error("cannot tell that %s is disabled: %s", path, strerror(-r));
+		log_error("cannot tell that %s has changed: %s", path, strerror(-r));
+}
+
+static void on_breakpoint_disabled(Breakpoint *breakpoint, void *userdata)
+{
+	bus_breakpoint_changed(userdata, breakpoint);
 }
 
 BrokerHooks bus_hooks(Bus *bus)
@@ -300,6 +311,12 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	if (r < 0)
 		return r;
 	r = bus_lend_add(bus);
+	if (r < 0)
+		return r;
+	r = sd_bus_add_match(bus->bus, NULL,
+			     "type='signal',sender='org.freedesktop.DBus',"
+			     "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
+			     on_name_lost, bus);
 	if (r < 0)
 		return r;
 	r = sd_bus_set_exit_on_disconnect(bus->bus, 1);

@@ -44,7 +44,6 @@ struct Caller {
 	char *name; /* unique name */
 	uid_t uid;
 	Process process;
-	sd_bus_track *track;
 };
 
 /*
@@ -107,8 +106,14 @@ int bus_manager_add(Bus *bus);
 int bus_session_add(Bus *bus);
 int bus_breakpoint_add(Bus *bus);
 
+/* Tells that it was enabled or disabled. */
+void bus_breakpoint_changed(Bus *bus, const Breakpoint *breakpoint);
+
 /* Tells the final counts to the connection `destination`. Return: negative errno on failure. */
 int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char *destination);
+
+/* Tells that a session's breakpoints are others now; failure is logged. */
+void bus_session_breakpoints_changed(const Session *session);
 int bus_lend_add(Bus *bus);
 
 /* OpenSession and OpenSessionByPid of the Manager interface (bus_open.c). */

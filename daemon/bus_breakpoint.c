@@ -8,7 +8,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/bus_polkit.h"
-#include "daemon/limit_watch.h"
+#include "daemon/log.h"
 #include "daemon/util.h"
 
 /* The breakpoint whose path this is, or NULL. */
@@ -51,16 +51,16 @@ static int check_owner(const Breakpoint *breakpoint, sd_bus_message *message, sd
 static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Breakpoint *breakpoint = userdata;
+	Refusal refusal;
 	int r;
 
 	r = check_owner(breakpoint, message, error);
 	if (r < 0)
 		return r;
-	r = breakpoint_enable(breakpoint);
-	if (r == 0 && breakpoint->spec->limit)
-		r = limit_watch_start(breakpoint->session->broker);
-	if (r < 0)
-		return bus_fail(r, NULL, message, error);
+	r = session_enable_breakpoint(breakpoint, &refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
+	bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -75,6 +75,32 @@ static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error 
 	r = breakpoint_disable(breakpoint);
 	if (r < 0)
 		return bus_fail(r, NULL, message, error);
+	bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
+	return sd_bus_reply_method_return(message, "");
+}
+
+/*
+ * Removes the breakpoint, and tells that the session has one less. An owner who did not ask for
+ * that hears the last counts first: with them it knows that this one is gone, and there is nothing
+ * left to ask.
+ */
+static int remove_breakpoint(const Caller *caller, Breakpoint *breakpoint, sd_bus_message *message)
+{
+	const Session *session = breakpoint->session;
+	const Caller *owner = session->owner.mark;
+	int r;
+
+	if (caller != owner) {
+		r = breakpoint_disable(breakpoint);
+		if (r >= 0)
+			r = bus_breakpoint_last_word(caller->bus, breakpoint, owner->name);
+		if (r < 0)
+			log_error("cannot tell the last counts of breakpoint %" PRIu32
+				  " of session %" PRIu32 ": %s",
+				  breakpoint->number, session->number, strerror(-r));
+	}
+	session_remove_breakpoint(breakpoint);
+	bus_session_breakpoints_changed(session);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -85,22 +111,25 @@ static int on_remove_allowed(Caller *caller, sd_bus_message *message, void *user
 
 	if (!breakpoint)
 		return bus_gone(message, error);
-	session_remove_breakpoint(breakpoint);
-	return sd_bus_reply_method_return(message, "");
+	return remove_breakpoint(caller, breakpoint, message);
 }
 
 static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Breakpoint *breakpoint = userdata;
 	const Session *session = breakpoint->session;
+	Bus *bus = bus_of(breakpoint);
+	Caller *caller;
 	int r;
 
-	r = polkit_check_manager(bus_of(breakpoint), &session->owner, session->target.pid, message,
+	r = polkit_check_manager(bus, &session->owner, session->target.pid, message,
 				 on_remove_allowed, error);
 	if (r != 0)
 		return r;
-	session_remove_breakpoint(breakpoint);
-	return sd_bus_reply_method_return(message, "");
+	r = bus_caller(bus, message, &caller, error);
+	if (r < 0)
+		return r;
+	return remove_breakpoint(caller, breakpoint, message);
 }
 
 static int method_set_parameter(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -154,6 +183,7 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	Breakpoint *breakpoint = userdata;
 	const EventSet *events = &breakpoint->events;
+	Refusal refusal;
 	size_t last;
 	uint32_t first;
 	int r;
@@ -172,6 +202,9 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "The breakpoint has %zu events, numbered from 0.",
 					 events->n_events);
+	r = session_look(breakpoint->session, &refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
 	last = events->n_events - first > BUS_MAX_FDS ? first + BUS_MAX_FDS : events->n_events;
 
 	r = sd_bus_message_new_method_return(message, &reply);

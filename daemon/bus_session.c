@@ -123,6 +123,18 @@ static int reply_breakpoint(sd_bus_message *message, const Breakpoint *breakpoin
 	return sd_bus_send(NULL, reply, NULL);
 }
 
+void bus_session_breakpoints_changed(const Session *session)
+{
+	char path[BUS_MAX_PATH];
+	int r;
+
+	bus_session_path(session, path);
+	r = sd_bus_emit_properties_changed(bus_of(session)->bus, path, BUS_SESSION, "Breakpoints",
+					   NULL);
+	if (r < 0)
+		log_error("cannot tell that the breakpoints of %s changed: %s", path, strerror(-r));
+}
+
 static int method_add_breakpoint(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Session *session = userdata;
@@ -145,12 +157,14 @@ static int method_add_breakpoint(sd_bus_message *message, void *userdata, sd_bus
 		session_remove_breakpoint(breakpoint);
 		return bus_fail(r, NULL, message, error);
 	}
+	bus_session_breakpoints_changed(session);
 	return 1;
 }
 
 static int method_take_hits(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Session *session = userdata;
+	Refusal refusal;
 	int r;
 
 	r = bus_check_owner(bus_of(session), session, message, false, error);
@@ -162,6 +176,9 @@ static int method_take_hits(sd_bus_message *message, void *userdata, sd_bus_erro
 					 " has been taken already, and "
 					 "has one reader: open another session.",
 					 session->number);
+	r = session_look(session, &refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
 	r = sd_bus_reply_method_return(message, "h", session->ring_fd);
 	if (r < 0)
 		return r;
@@ -274,7 +291,8 @@ static const sd_bus_vtable session_vtable[] = {
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Target", "u", property_target, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Uid", "u", property_uid, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Breakpoints", "ao", property_breakpoints, 0, 0),
+	SD_BUS_PROPERTY("Breakpoints", "ao", property_breakpoints, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
 	SD_BUS_PROPERTY("Hits", "t", property_hits, 0, 0),
 	SD_BUS_PROPERTY("Dropped", "t", property_hits, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("TargetExited", SD_BUS_NO_ARGS, 0),

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/authority.h"
 #include "daemon/lent_filter.h"
 #include "daemon/process.h"
 #include "daemon/util.h"
@@ -21,8 +22,17 @@ static int describe_borrower(Broker *broker, const SessionOwner *owner, bool onl
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	uint64_t caps = UINT64_MAX;
-	int r;
+	int scope, r;
 
+	/* The kernel asks the borrower's events for less than ptrace would, and nothing of Yama. */
+	scope = authority_yama_scope();
+	if (scope < 0)
+		return scope;
+	if (scope > 1)
+		return refuse(refusal, REFUSED_NOT_AUTHORIZED,
+			      "kernel.yama.ptrace_scope is %d, which leaves debugging to "
+			      "administrators: have one set it to 1 or 0.",
+			      scope);
 	r = process_look(owner->process, broker->reader, &tasks, refusal);
 	if (r == REFUSED_TARGET_EXITED)
 		return refuse(
@@ -47,6 +57,7 @@ static int describe_borrower(Broker *broker, const SessionOwner *owner, bool onl
 		.borrower_gid = tasks.tasks[0].rgid,
 		.borrower_userns = tasks.tasks[0].userns,
 		.borrower_caps = caps,
+		.borrower_start = scope == 1 ? tasks.tasks[0].start_time : 0,
 		.only_when_traced = only_when_traced,
 	};
 	return 0;

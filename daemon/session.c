@@ -80,6 +80,8 @@ static int session_build(Session *session, Refusal *refusal)
 			      session->target.pid);
 	if (r == -EACCES || r == -EPERM)
 		return refuse_perf(refusal, r);
+	if (r == -EINTR)
+		return refuse_executing(refusal);
 	if (r < 0)
 		return r;
 	/* The watch stands now: an exec before it shows here, a later one raises it. */
@@ -174,23 +176,28 @@ void session_end(Session *session, SessionEnd end)
 	session_free(session);
 }
 
-/* Looks, enables and looks again. */
-static int arm(Session *session, Breakpoint *breakpoint, Refusal *refusal)
+int session_look(const Session *session, Refusal *refusal)
 {
+	return check_access(session, NULL, refusal);
+}
+
+int session_enable_breakpoint(Breakpoint *breakpoint, Refusal *refusal)
+{
+	const Session *session = breakpoint->session;
 	int r;
 
-	r = check_access(session, NULL, refusal);
+	r = session_look(session, refusal);
 	if (r != 0)
 		return r;
-	if (!breakpoint->spec->enabled)
-		return 0;
 	r = breakpoint_enable(breakpoint);
 	if (r < 0)
 		return r;
-	r = check_access(session, NULL, refusal);
-	if (r != 0 || !breakpoint->spec->limit)
+	r = session_look(session, refusal);
+	if (r != 0) {
+		breakpoint_disable(breakpoint);
 		return r;
-	return limit_watch_start(session->broker);
+	}
+	return breakpoint->spec->limit ? limit_watch_start(session->broker) : 0;
 }
 
 int session_add_breakpoint(Session *session, const char *text, size_t length, Breakpoint **ret,
@@ -211,7 +218,10 @@ int session_add_breakpoint(Session *session, const char *text, size_t length, Br
 	}
 	r = breakpoint_new(session, spec, session->last_breakpoint + 1, &breakpoint, refusal);
 	if (r == 0) {
-		r = arm(session, breakpoint, refusal);
+		if (breakpoint->spec->enabled)
+			r = session_enable_breakpoint(breakpoint, refusal);
+		else
+			r = session_look(session, refusal);
 		if (r != 0)
 			breakpoint_free(breakpoint);
 	}

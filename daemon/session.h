@@ -75,6 +75,13 @@ void session_end(Session *session, SessionEnd end);
 int session_add_breakpoint(Session *session, const char *spec, size_t length, Breakpoint **ret,
 			   Refusal *refusal);
 
+/* Whether the owner may still debug the target: asked before anything is handed out.
+ * Return: as access_check. */
+int session_look(const Session *session, Refusal *refusal);
+
+/* Looks, enables, and looks again. Return: 0; as access_check, and it is disabled; negative errno. */
+int session_enable_breakpoint(Breakpoint *breakpoint, Refusal *refusal);
+
 /* Revokes and frees it. */
 void session_remove_breakpoint(Breakpoint *breakpoint);
 

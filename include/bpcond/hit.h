@@ -85,9 +85,10 @@ struct bpcond_memory {
 };
 
 /*
- * The counts of one CPU. A breakpoint's counters are an array of these, one for each possible CPU
- * (as many as fit the map's value size); the breakpoint's count is the sum over the array. Each
- * slot has one writer, the filter on that CPU, and is exact whenever no filter runs.
+ * The counts of one CPU. A breakpoint's counters are an array of these, one for each CPU that there
+ * can be, and perhaps some that stay 0 (as many as fit the map's value size); the breakpoint's count
+ * is the sum over the array. Each slot has one writer, the filter on that CPU, and is exact whenever
+ * no filter runs.
  *
  *   evaluated = hits + rejected + withheld
  *   hits = records in the ring + dropped

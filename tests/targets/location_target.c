@@ -9,6 +9,7 @@
 
 #include "tests/targets/location_library.h"
 
+int cxx_report(int x);
 int other_report(int x);
 long work(int first, long second, unsigned char third);
 double mixed(double first, int second);
@@ -33,6 +34,11 @@ int table[4] = {1, 2, 3, 4};
 const char *names[2] = {"a", "b"};
 int matrix[2][2];
 struct point point = {1, 2};
+struct point points[3];
+struct point *point_pointer = &point;
+struct unknown *unknown_pointer;
+const void *anything;
+int wide[2][3];
 double real = 1.5;
 __thread long thread_local_variable = 11;
 __thread int second_thread_local = 12;
@@ -52,6 +58,15 @@ static __attribute__((noinline, used)) int twice_static(int x)
 int in_both(int x)
 {
 	return x + 1;
+}
+
+/* One function under two names: the plain one is the one to show. */
+int __plainly(int x);
+int plainly(int x) __attribute__((alias("__plainly")));
+
+__attribute__((noinline)) int __plainly(int x)
+{
+	return x + 7;
 }
 
 static inline __attribute__((always_inline)) void inlined(long x)
@@ -111,6 +126,12 @@ int main(void)
 	report("matrix", matrix);
 	report("point", &point);
 	report("real", &real);
+	report("points", points);
+	report("point_pointer", &point_pointer);
+	report("unknown_pointer", &unknown_pointer);
+	report("anything", &anything);
+	report("wide", wide);
+	report("plainly", (const void *)&plainly);
 	report("duplicate", (const void *)&duplicate);
 	report("twice_static", (const void *)&twice_static);
 	report("in_both", (const void *)&in_both);
@@ -123,7 +144,7 @@ int main(void)
 	       (void *)((char *)&second_thread_local - (char *)__builtin_thread_pointer()));
 	printf("inlined:number %x\n", inlined_line);
 	library_report();
-	inlined(other_report(1));
+	inlined(other_report(1) + cxx_report(2) + plainly(3));
 	sink += work(1, 2, 3) + (long)mixed(1.5, 2);
 	sink += library_only(1) + library_indirect(2) + duplicate(3) + twice_static(4) +
 		in_both(static_counter++);

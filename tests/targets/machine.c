@@ -81,7 +81,7 @@ __asm__(".text\n"
 static volatile uint64_t stack_sink;
 static volatile uint64_t buffer;
 
-__attribute__((noinline, noclone)) static void stack_inner(long n)
+TARGET_FUNCTION static void stack_inner(long n)
 {
 	/* it has a frame of its own */
 	__asm__ volatile("" ::"r"(__builtin_frame_address(0)));
@@ -91,7 +91,7 @@ __attribute__((noinline, noclone)) static void stack_inner(long n)
 extern char stack_returns_1[], stack_returns_2[];
 
 /* The address behind each call has a name. */
-__attribute__((noinline, noclone)) static void stack_middle(long n)
+TARGET_FUNCTION static void stack_middle(long n)
 {
 	__asm__ volatile("call *%1\n"
 			 ".globl stack_returns_1\n"
@@ -101,7 +101,7 @@ __attribute__((noinline, noclone)) static void stack_middle(long n)
 			 : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
 }
 
-__attribute__((noinline, noclone)) static void stack_outer(long n)
+TARGET_FUNCTION static void stack_outer(long n)
 {
 	__asm__ volatile("call *%1\n"
 			 ".globl stack_returns_2\n"
