@@ -225,9 +225,24 @@ int bpcond_session_break(bpcond_session *session, const bpcond_request *request,
 
 /* ---- Steering -------------------------------------------------------------------------------- */
 
-static int call_plain(bpcond_breakpoint *breakpoint, const char *member)
+/* A session that has ended, or a breakpoint that has been removed, as far as signals tell. */
+static int check_there(const bpcond_breakpoint *breakpoint)
 {
 	int r = check_running(breakpoint->session);
+
+	if (r < 0)
+		return r;
+	if (breakpoint->removed)
+		return error_set(&breakpoint->session->client->error, -ENOENT, CLIENT_ERROR_FAILED,
+				 "breakpoint %u was removed by another program; add it again if it "
+				 "is still wanted",
+				 (unsigned)breakpoint->number);
+	return 0;
+}
+
+static int call_plain(bpcond_breakpoint *breakpoint, const char *member)
+{
+	int r = check_there(breakpoint);
 
 	if (r < 0)
 		return r;
@@ -251,6 +266,8 @@ int bpcond_breakpoint_remove(bpcond_breakpoint *breakpoint)
 	int r;
 
 	r = call_plain(breakpoint, "Remove");
+	if (breakpoint->removed)
+		r = 0;
 	for (link = &breakpoint->session->breakpoints; *link != NULL; link = &(*link)->next) {
 		if (*link == breakpoint) {
 			*link = breakpoint->next;
@@ -268,6 +285,11 @@ bpcond_breakpoint *bpcond_session_breakpoint(const bpcond_session *session, uint
 			return b;
 	}
 	return NULL;
+}
+
+int bpcond_breakpoint_is_removed(const bpcond_breakpoint *breakpoint)
+{
+	return breakpoint->removed;
 }
 
 uint32_t bpcond_breakpoint_number(const bpcond_breakpoint *breakpoint)
@@ -372,7 +394,8 @@ int breakpoint_read_counts(sd_bus_message *m, bpcond_counts *ret)
 	return 0;
 }
 
-/* Return: 0 and *ret; -EAGAIN when the session has ended meanwhile; another negative errno. */
+/* Return: 0 and *ret; -EAGAIN when the session has ended, or the breakpoint was removed, meanwhile;
+ * another negative errno. */
 static int ask_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret)
 {
 	bpcond_client *client = breakpoint->session->client;
@@ -383,7 +406,8 @@ static int ask_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret)
 			fill_string, BPCOND_BREAKPOINT_INTERFACE, &reply);
 	if (r < 0) {
 		client_dispatch(client);
-		return breakpoint->session->end == BPCOND_RUNNING ? r : -EAGAIN;
+		return breakpoint->session->end == BPCOND_RUNNING && !breakpoint->removed ? r
+											  : -EAGAIN;
 	}
 	r = breakpoint_read_counts(reply, ret);
 	sd_bus_message_unref(reply);
@@ -396,7 +420,7 @@ int bpcond_breakpoint_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret)
 	int r;
 
 	client_dispatch(client);
-	if (breakpoint->session->end == BPCOND_RUNNING) {
+	if (breakpoint->session->end == BPCOND_RUNNING && !breakpoint->removed) {
 		r = ask_counts(breakpoint, ret);
 		if (r != -EAGAIN)
 			return r;
@@ -467,7 +491,7 @@ int bpcond_breakpoint_take_events(bpcond_breakpoint *breakpoint, bpcond_event **
 	size_t n;
 	int r;
 
-	r = check_running(breakpoint->session);
+	r = check_there(breakpoint);
 	if (r < 0)
 		return r;
 	do {

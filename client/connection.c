@@ -105,7 +105,7 @@ static int on_session_closed(sd_bus_message *m, void *userdata, sd_bus_error *er
 	return 0;
 }
 
-/* The daemon's last word on a breakpoint's counts, before the session's objects go. */
+/* The daemon's last word on a breakpoint's counts, before its object goes. */
 static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	bpcond_client *client = userdata;
@@ -127,6 +127,20 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
 			}
 		}
 	}
+	return 0;
+}
+
+/* The breakpoints of a session are others now; which ones, their last words tell. */
+static int on_breakpoints_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	bpcond_client *client = userdata;
+	bpcond_session *session;
+
+	if (!from_daemon(client, m))
+		return 0;
+	session = find_session(client, sd_bus_message_get_path(m));
+	if (session != NULL)
+		session_breakpoints_changed(session);
 	return 0;
 }
 
@@ -229,6 +243,11 @@ static int subscribe(bpcond_client *client)
 		 "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
 		 "arg0='" BPCOND_BREAKPOINT_INTERFACE "'",
 		 on_properties_changed},
+		{"type='signal',sender='" BPCOND_SERVICE "',"
+		 "path_namespace='" BPCOND_OBJECT "/session',"
+		 "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
+		 "arg0='" BPCOND_SESSION_INTERFACE "'",
+		 on_breakpoints_changed},
 	};
 
 	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++) {

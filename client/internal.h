@@ -67,9 +67,12 @@ struct bpcond_breakpoint {
 	size_t n_threads;
 	CountersMap counters;
 	ParametersMap parameters;
-	bpcond_counts
-		last_word; /* what the daemon said as the session ended, without being asked */
+	/* What the daemon said, without being asked, as the session ended or another program removed
+	 * the breakpoint. */
+	bpcond_counts last_word;
 	bool has_last_word;
+	bool removed; /* by another program, while the session goes on */
+	bool removal_reported;
 };
 
 struct bpcond_filter {
@@ -114,6 +117,9 @@ int client_bad_reply(bpcond_client *client, const char *member);
 
 /* Marks the session as over, once: the first reason stays. */
 void session_ended(bpcond_session *session, enum bpcond_end end);
+
+/* The session's breakpoints are others now: those whose last word was said have been removed. */
+void session_breakpoints_changed(bpcond_session *session);
 
 /* filter.c */
 

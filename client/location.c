@@ -4,6 +4,7 @@
  * FILE.c:LINE. This is where it is decided which of several things a name means; how things are found
  * is the business of symbols_*.c. Whatever is not certain is an error that lists the choices.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 enum {
 	MAX_LOCATION = 4096,
 	MAX_LISTED = 12,
+	MAX_SIMILAR = 6,
 };
 
 /* A text that grows up to the caller's buffer. */
@@ -72,6 +74,8 @@ static int find_in_module(const Module *module, const char *name, bool all, Defi
 
 	definitions_clear(ret);
 	r = symbols_find_in(module, name, all, ret);
+	if (r == 0 && ret->n == 0 && all)
+		r = symbols_find_cxx_in(module, name, ret);
 	if (r < 0)
 		return r;
 	prefer(ret);
@@ -80,16 +84,18 @@ static int find_in_module(const Module *module, const char *name, bool all, Defi
 	return ret->n == 1 ? 0 : BPCOND_LOCATION_AMBIGUOUS;
 }
 
-/* Local definitions of all modules but the program. */
+/* Local definitions, and those of C++, of all modules but the program. */
 static int find_anywhere(const bpcond_symbols *symbols, const char *name, Definitions *ret)
 {
-	definitions_clear(ret);
-	for (size_t i = 1; i < symbols->n_modules; i++) {
-		int r = symbols_find_in(&symbols->modules[i], name, true, ret);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-	}
+	definitions_clear(ret);
+	for (size_t i = 1; r == 0 && i < symbols->n_modules; i++)
+		r = symbols_find_in(&symbols->modules[i], name, true, ret);
+	for (size_t i = 1; r == 0 && ret->n == 0 && i < symbols->n_modules; i++)
+		r = symbols_find_cxx_in(&symbols->modules[i], name, ret);
+	if (r < 0)
+		return r;
 	prefer(ret);
 	if (ret->n == 0)
 		return symbols->libraries_ready ? BPCOND_LOCATION_NOT_FOUND
@@ -216,7 +222,8 @@ static void list_definitions(const bpcond_symbols *symbols, const char *name,
 	for (size_t i = 0; i < definitions->n && i < MAX_LISTED; i++) {
 		const Definition *definition = &definitions->items[i];
 
-		say(message, "%s %s:%s (0x%llx", i > 0 ? "," : "", definition->module->name, name,
+		say(message, "%s %s:%s (0x%llx", i > 0 ? "," : "", definition->module->name,
+		    definition->mangled ? definition->mangled : name,
 		    (unsigned long long)definition->address);
 		say_line(definition, message);
 		say(message, ")");
@@ -224,7 +231,45 @@ static void list_definitions(const bpcond_symbols *symbols, const char *name,
 	if (definitions->n > MAX_LISTED)
 		say(message, " and %zu more", definitions->n - MAX_LISTED);
 	say(message, ": say which by %s",
-	    one_module ? "its address or FILE.c:LINE" : "MODULE:SYMBOL or its address");
+	    definitions->items[0].mangled ? "one of these names or its address"
+	    : one_module                  ? "its address or FILE.c:LINE"
+					  : "MODULE:SYMBOL or its address");
+}
+
+/* Symbols of C++ that may be meant. `module`: NULL for all. Return: whether there are any. */
+static bool list_similar(const bpcond_symbols *symbols, const Module *module, const char *name,
+			 Message *message)
+{
+	const char *similar[MAX_SIMILAR];
+	size_t n = 0;
+
+	for (size_t i = 0; i < symbols->n_modules && n < MAX_SIMILAR; i++)
+		if (!module || module == &symbols->modules[i])
+			n += symbols_similar_in(&symbols->modules[i], name, similar + n,
+						MAX_SIMILAR - n);
+	for (size_t i = 0; i < n; i++)
+		say(message, "%s%s", i == 0 ? ". Symbols with these parts are " : ", ", similar[i]);
+	if (n > 0)
+		say(message, ": give one of them (c++filt tells what they are)");
+	return n > 0;
+}
+
+static void say_not_found(const bpcond_symbols *symbols, const Module *module, const char *name,
+			  Message *message)
+{
+	if (module)
+		say(message, "%s has no symbol %s", module->path, name);
+	else
+		say(message, "no symbol %s in the program or its libraries", name);
+	if (strstr(name, "::")) {
+		if (!list_similar(symbols, module, name, message))
+			say(message, ": check the name with nm -C; templates and operators are "
+				     "given by the name that nm shows without -C");
+	} else if (module) {
+		say(message, ": list them with nm or nm -D");
+	} else {
+		say(message, ": check the name (nm, nm -D), or give an address as 0xADDR");
+	}
 }
 
 /* Names of functions in the module that begin like implementations of an indirect one. */
@@ -324,14 +369,8 @@ static int resolve_symbol(const bpcond_symbols *symbols, const char *wanted_modu
 	} else {
 		r = symbols_find(symbols, name, &definitions);
 	}
-	if (r == BPCOND_LOCATION_NOT_FOUND && module)
-		say(message, "%s has no symbol %s: list them with nm or nm -D", module->path, name);
-	else if (r == BPCOND_LOCATION_NOT_FOUND)
-		say(message,
-		    "no symbol %s in the program or its libraries: check the name (nm, nm -D), or "
-		    "give an "
-		    "address as 0xADDR",
-		    name);
+	if (r == BPCOND_LOCATION_NOT_FOUND)
+		say_not_found(symbols, module, name, message);
 	else if (r == BPCOND_LOCATION_NOT_YET)
 		say(message,
 		    "no symbol %s in the program, and its shared libraries are not loaded yet",
@@ -346,10 +385,15 @@ static int resolve_symbol(const bpcond_symbols *symbols, const char *wanted_modu
 
 /* ---- Addresses and lines --------------------------------------------------------------------- */
 
+static bool is_hexadecimal(const char *text)
+{
+	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+}
+
 /* Decimal or 0x hexadecimal, nothing else behind it. */
 static bool parse_number(const char *text, uint64_t *ret)
 {
-	int base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
+	int base = is_hexadecimal(text) ? 16 : 10;
 	const char *digits = base == 16 ? text + 2 : text;
 	unsigned long long value;
 
@@ -367,18 +411,15 @@ static bool parse_number(const char *text, uint64_t *ret)
 static void name_address(const bpcond_symbols *symbols, bpcond_location *location)
 {
 	const Module *module = symbols_module_at(symbols, location->address);
-	const char *name;
-	GElf_Off offset;
+	uint64_t offset;
 	GElf_Sym sym;
 
 	if (!module)
 		return;
 	copy_text(location->module, sizeof(location->module), module->path);
-	name = dwfl_module_addrinfo(module->dwfl, location->address, &offset, &sym, NULL, NULL,
-				    NULL);
-	if (!name)
+	if (!symbols_name_at(module, location->address, location->symbol, sizeof(location->symbol),
+			     &offset, &sym))
 		return;
-	copy_text(location->symbol, sizeof(location->symbol), name);
 	location->is_function = GELF_ST_TYPE(sym.st_info) == STT_FUNC;
 	if (GELF_ST_TYPE(sym.st_info) == STT_OBJECT && sym.st_size > offset)
 		location->size = sym.st_size - offset;
@@ -392,6 +433,9 @@ static int resolve_line(const bpcond_symbols *symbols, const char *file, unsigne
 
 	if (!places)
 		return -ENOMEM;
+	/* A path is told by its end: where the user stands does not matter. */
+	while (strncmp(file, "./", 2) == 0 || strncmp(file, "../", 3) == 0)
+		file += strcspn(file, "/") + 1;
 	symbols_find_line(symbols, file, line, places);
 	if (places->n == 1) {
 		*ret = (bpcond_location){.address = places->items[0].address,
@@ -454,7 +498,7 @@ static int resolve_text(const bpcond_symbols *symbols, char *text, bpcond_locati
 	char *colon = strrchr(text, ':'), *module = NULL;
 	uint64_t line, offset, address;
 
-	if (colon && colon > text && parse_number(colon + 1, &line) && colon[1] != '\0') {
+	if (colon && colon > text && !is_hexadecimal(colon + 1) && parse_number(colon + 1, &line)) {
 		*colon = '\0';
 		if (line > 0 && line <= INT32_MAX)
 			return resolve_line(symbols, text, (unsigned)line, ret, message);
@@ -462,7 +506,7 @@ static int resolve_text(const bpcond_symbols *symbols, char *text, bpcond_locati
 		return BPCOND_LOCATION_MALFORMED;
 	}
 	offset = cut_offset(text);
-	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+	if (is_hexadecimal(text)) {
 		if (!parse_number(text, &address)) {
 			say(message,
 			    "%s is no address: write up to 16 hexadecimal digits behind 0x", text);
@@ -486,6 +530,14 @@ static int resolve_text(const bpcond_symbols *symbols, char *text, bpcond_locati
 	if (*text == '\0' || (module && *module == '\0')) {
 		say(message,
 		    "a name is missing beside the colon: write MODULE:SYMBOL or FILE.c:LINE");
+		return BPCOND_LOCATION_MALFORMED;
+	}
+	if (module && isdigit((unsigned char)*text)) {
+		say(message,
+		    "%s: before the colon stands the module of a symbol, as %s:main+0x10, or the "
+		    "file of a line. An address, which is the process's own and not the file's, "
+		    "stands alone, as 0xADDR",
+		    text, module);
 		return BPCOND_LOCATION_MALFORMED;
 	}
 	return resolve_symbol(symbols, module, text, offset, ret, message);

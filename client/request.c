@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client/internal.h"
+#include "client/symbols.h"
 
 enum {
 	/* Of a tree that text compiles to: far above the condition's own limit, which the daemon names. */
@@ -22,6 +23,8 @@ enum {
 typedef struct Build {
 	const bpcond_request *request;
 	bpcond_symbols *symbols;  /* owned */
+	uint64_t address;         /* that the location stands for */
+	unsigned length;          /* of a data breakpoint */
 	const char **names;       /* owned; of the parameters */
 	struct json_object *root; /* owned */
 	bpcond_error *error;
@@ -129,6 +132,7 @@ static int add_location(Build *build)
 		return r;
 	}
 
+	build->address = location.address;
 	/* A data breakpoint can be hit from anywhere: no place, no local variables. */
 	if (request->access == BPCOND_EXECUTE && build->symbols != NULL)
 		bpcond_symbols_set_place(build->symbols, location.address);
@@ -139,18 +143,35 @@ static int add_location(Build *build)
 	r = add_string(build, "access", request->access == BPCOND_WRITE ? "write" : "read-write");
 	if (r < 0)
 		return r;
+	build->length = 8;
 	if (request->length != 0)
-		return add_count(build, "length", request->length);
-	if (location.size == 1 || location.size == 2 || location.size == 4)
-		return add_count(build, "length", location.size);
-	return add_count(build, "length", 8);
+		build->length = request->length;
+	else if (location.size == 1 || location.size == 2 || location.size == 4)
+		build->length = (unsigned)location.size;
+	return add_count(build, "length", build->length);
+}
+
+/* Gives `value` the type of the variable that is watched by its name. */
+static void set_value_type(const Build *build, const char *text, bpcond_text_scope *scope)
+{
+	bpcond_symbol watched = {};
+
+	/* Finding a type can take a walk through all debug information. */
+	if (build->symbols == NULL || !scope->data_breakpoint ||
+	    strncasecmp(build->request->location, "0x", 2) == 0 ||
+	    (strstr(text, "value") == NULL && strstr(text, "previous") == NULL))
+		return;
+	if (symbols_integer_at(build->symbols, build->address, build->length, &watched) < 0)
+		return;
+	scope->value_size = watched.size;
+	scope->value_is_signed = watched.is_signed;
 }
 
 /* Compiles a text in the request's scope. Return: 0 and *ret (json_object_put); a negative errno. */
 static int compile(Build *build, const char *text, enum bpcond_error_part part, unsigned part_index,
 		   struct json_object **ret)
 {
-	const bpcond_text_scope scope = {
+	bpcond_text_scope scope = {
 		.parameters = build->names,
 		.n_parameters = build->request->n_parameters,
 		.data_breakpoint = build->request->access != BPCOND_EXECUTE,
@@ -162,6 +183,7 @@ static int compile(Build *build, const char *text, enum bpcond_error_part part, 
 	char *json;
 	int r;
 
+	set_value_type(build, text, &scope);
 	r = bpcond_condition_from_text(text, &scope, &json, &where);
 	if (r == -ENOMEM)
 		return error_no_memory(build->error);

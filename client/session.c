@@ -261,6 +261,16 @@ void session_ended(bpcond_session *session, enum bpcond_end end)
 	hit_reader_wake(&session->hits);
 }
 
+void session_breakpoints_changed(bpcond_session *session)
+{
+	for (bpcond_breakpoint *b = session->breakpoints; b != NULL; b = b->next) {
+		if (!b->has_last_word || b->removed)
+			continue;
+		b->removed = true;
+		hit_reader_wake(&session->hits);
+	}
+}
+
 int bpcond_session_close(bpcond_session *session)
 {
 	int r;
@@ -297,15 +307,35 @@ bpcond_session *bpcond_session_free(bpcond_session *session)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* Return: the negative errno of the session's end, told; 0 while it runs, and when a client that holds
- * events has been told of the loss already. */
+/* Return: -ENOENT, told, for each breakpoint that another program removed, once; 0. */
+static int report_removal(bpcond_session *session)
+{
+	bool woken = false;
+
+	for (bpcond_breakpoint *b = session->breakpoints; b != NULL; b = b->next) {
+		woken = woken || b->removed;
+		if (!b->removed || b->removal_reported)
+			continue;
+		b->removal_reported = true;
+		return error_set(&session->client->error, -ENOENT, CLIENT_ERROR_FAILED,
+				 "breakpoint %" PRIu32 " was removed by another program; add it "
+				 "again if it is still wanted",
+				 b->number);
+	}
+	if (woken)
+		hit_reader_calm(&session->hits);
+	return 0;
+}
+
+/* Return: the negative errno of the session's end, told; while it runs that of a breakpoint's removal,
+ * or 0; 0 too when a client that holds events has been told of the loss already. */
 static int report_end(void *owner)
 {
 	bpcond_session *session = owner;
 	bpcond_error *error = &session->client->error;
 
 	if (session->end == BPCOND_RUNNING)
-		return 0;
+		return report_removal(session);
 	if (session->end == BPCOND_DAEMON_LOST && session->events_taken) {
 		if (session->end_reported)
 			return 0;

@@ -129,17 +129,40 @@ int bpcond_symbols_lookup(void *userdata, const char *name, bpcond_symbol *ret)
 	return r;
 }
 
+int symbols_integer_at(const bpcond_symbols *symbols, uint64_t address, unsigned length,
+		       bpcond_symbol *ret)
+{
+	Definition definition = {.module = symbols_module_at(symbols, address)};
+	bpcond_symbol symbol = {.kind = BPCOND_SYMBOL_OTHER};
+	GElf_Off offset = 0;
+
+	if (!definition.module || !dwfl_module_addrinfo(definition.module->dwfl, address, &offset,
+							&definition.sym, NULL, NULL, NULL))
+		return -ENOENT;
+	definition.address = address - offset;
+	if (GELF_ST_TYPE(definition.sym.st_info) != STT_OBJECT ||
+	    symbols_type_of(&definition, &symbol) < 0)
+		return -ENOENT;
+	if (symbol.pointers > 0 || symbol.size <= 0 || (unsigned)symbol.size != length)
+		return -ENOENT;
+	if (symbol.kind == BPCOND_SYMBOL_ARRAY
+		    ? offset % length != 0 || offset >= definition.sym.st_size
+		    : symbol.kind != BPCOND_SYMBOL_INTEGER || offset != 0)
+		return -ENOENT;
+	*ret = symbol;
+	return 0;
+}
+
 int bpcond_symbols_describe(bpcond_symbols *symbols, uint64_t address, char *ret, size_t size)
 {
 	const Module *module = symbols_module_at(symbols, address);
-	GElf_Off offset = 0;
-	const char *name;
+	uint64_t offset = 0;
+	char name[256];
 	GElf_Sym sym;
 
 	if (!module)
 		return -ENOENT;
-	name = dwfl_module_addrinfo(module->dwfl, address, &offset, &sym, NULL, NULL, NULL);
-	if (!name)
+	if (!symbols_name_at(module, address, name, sizeof(name), &offset, &sym))
 		snprintf(ret, size, "0x%llx (%s)", (unsigned long long)address, module->name);
 	else if (offset == 0)
 		snprintf(ret, size, "%s (%s)", name, module->name);

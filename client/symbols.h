@@ -2,7 +2,8 @@
 /*
  * Inside of the symbols of a process: its modules, what they define, and reading its memory. The
  * parts are the process (symbols_process.c), ELF symbols (symbols_elf.c), debug information
- * (symbols_dwarf.c), and what a location names (location.c).
+ * (symbols_dwarf.c), source lines (symbols_line.c), names of C++ (symbols_cxx.c), and what a location
+ * names (location.c).
  *
  * Everything read here belongs to the process looked at, which may be hostile: sizes and counts from its
  * memory are bounded, files are opened as regular files only, and libdw guards its own parsing.
@@ -41,6 +42,8 @@ typedef struct Definition {
 	uint64_t address; /* in the process; of thread-local ones an offset */
 	bool exported;    /* the dynamic linker can bind to it */
 	bool old_version; /* only for programs that were linked with it */
+	const char
+		*mangled; /* of C++: the symbol's own name; libdw's string. NULL: as looked for */
 } Definition;
 
 typedef struct Definitions {
@@ -71,6 +74,19 @@ const Module *symbols_module_at(const bpcond_symbols *symbols, uint64_t address)
  */
 int symbols_find_in(const Module *module, const char *name, bool all, Definitions *definitions);
 
+/* Adds what a module defines under a name of C++ (a::b::c, or also without ::), in whatever table. Return:
+ * 0; -ENOMEM. */
+int symbols_find_cxx_in(const Module *module, const char *name, Definitions *definitions);
+
+/*
+ * The name at an address: of several the plain one, without leading underscores and version, as programs
+ * call it.
+ *
+ * Return: false if there is none. Then nothing is written.
+ */
+bool symbols_name_at(const Module *module, uint64_t address, char *ret, size_t size,
+		     uint64_t *ret_offset, GElf_Sym *ret_sym);
+
 /* The address of the implementation that an indirect function resolved to in this process. Return: 0;
  * -ENOENT when nothing in the process tells. */
 int symbols_resolve_indirect(const bpcond_symbols *symbols, const Definition *definition,
@@ -81,11 +97,28 @@ int symbols_resolve_indirect(const bpcond_symbols *symbols, const Definition *de
 int symbols_thread_offset(const bpcond_symbols *symbols, const Definition *definition,
 			  int64_t *ret);
 
+/* ---- Names of C++ (symbols_cxx.c) ------------------------------------------------------------- */
+
+/* Whether the mangled name is that name with whatever arguments. */
+bool symbols_is_mangled(const char *entry, const char *name);
+
+/* Up to max symbols of a module that have all parts of the name. Return: how many. */
+size_t symbols_similar_in(const Module *module, const char *name, const char **ret, size_t max);
+
 /* ---- Debug information ----------------------------------------------------------------------- */
 
 /* The type of the variable at an address (of thread-local ones: the offset). Return: 0 and kind, size,
  * is_signed and pointers of *ret; -ENOENT without debug information on it. */
 int symbols_type_of(const Definition *definition, bpcond_symbol *ret);
+
+/*
+ * The integer type of the variable, or of the element of an array, that begins at an address and has that
+ * many bytes: what a watchpoint there sees.
+ *
+ * Return: 0 and size and is_signed of *ret; -ENOENT when there is none that debug information knows.
+ */
+int symbols_integer_at(const bpcond_symbols *symbols, uint64_t address, unsigned length,
+		       bpcond_symbol *ret);
 
 /* The local variable of a name that is in scope at symbols->place. Return: as bpcond_symbols_lookup. */
 int symbols_find_local(const bpcond_symbols *symbols, const char *name, bpcond_symbol *ret);

@@ -65,34 +65,73 @@ static bool describe_integer(Dwarf_Die *type, bpcond_symbol *ret)
 	return true;
 }
 
-static bool has_one_dimension(Dwarf_Die *array)
+/* The elements of a dimension of an array. Return: false if they are not counted. */
+static bool elements(Dwarf_Die *dimension, Dwarf_Word *ret)
+{
+	Dwarf_Attribute attribute;
+
+	if (dwarf_attr_integrate(dimension, DW_AT_count, &attribute))
+		return dwarf_formudata(&attribute, ret) == 0;
+	if (!dwarf_attr_integrate(dimension, DW_AT_upper_bound, &attribute) ||
+	    dwarf_formudata(&attribute, ret) != 0)
+		return false;
+	++*ret;
+	return true;
+}
+
+/* The number of dimensions, and the elements of the first; 0: not counted. */
+static unsigned count_dimensions(Dwarf_Die *array, Dwarf_Word *ret_first)
 {
 	unsigned dimensions = 0;
 	Dwarf_Die child;
 
+	*ret_first = 0;
 	if (dwarf_child(array, &child) != 0)
-		return false;
+		return 0;
 	do {
-		dimensions += dwarf_tag(&child) == DW_TAG_subrange_type;
+		if (dwarf_tag(&child) != DW_TAG_subrange_type)
+			continue;
+		if (dimensions++ == 0 && !elements(&child, ret_first))
+			*ret_first = 0;
 	} while (dwarf_siblingof(&child, &child) == 0);
-	return dimensions == 1;
+	return dimensions;
 }
 
-/* kind, size, is_signed and pointers of a variable. */
+/* The bytes of a type that is no integer, as bpcond_symbol.extent. */
+static int extent_of(Dwarf_Die *type, Dwarf_Word divided_by)
+{
+	Dwarf_Word size;
+
+	if (dwarf_tag(type) == DW_TAG_subroutine_type)
+		return 0;
+	if (dwarf_aggregate_size(type, &size) != 0 || size == 0 || size > INT32_MAX ||
+	    divided_by == 0 || size % divided_by != 0)
+		return -1;
+	return (int)(size / divided_by);
+}
+
+/* kind, size, is_signed, pointers and extent of a variable. */
 static void describe_variable(Dwarf_Die *variable, bpcond_symbol *ret)
 {
-	bool is_array = false;
+	bool is_array = false, is_void = false;
+	Dwarf_Word first;
 	Dwarf_Die type;
 
 	ret->kind = BPCOND_SYMBOL_OTHER;
 	ret->size = 0;
 	ret->is_signed = 0;
 	ret->pointers = 0;
+	ret->extent = 0;
 	if (!type_die(variable, &type))
 		return;
 	if (dwarf_tag(&type) == DW_TAG_array_type) {
 		is_array = true;
-		if (!has_one_dimension(&type) || !type_die(&type, &type)) {
+		if (count_dimensions(&type, &first) != 1) {
+			ret->kind = BPCOND_SYMBOL_ARRAY;
+			ret->extent = extent_of(&type, first);
+			return;
+		}
+		if (!type_die(&type, &type)) {
 			ret->kind = BPCOND_SYMBOL_ARRAY;
 			return;
 		}
@@ -104,7 +143,8 @@ static void describe_variable(Dwarf_Die *variable, bpcond_symbol *ret)
 		    tag != DW_TAG_rvalue_reference_type)
 			break;
 		ret->pointers++;
-		if (!type_die(&type, &type)) /* void * */
+		is_void = !type_die(&type, &type); /* void * */
+		if (is_void)
 			break;
 		if (dwarf_tag(&type) == DW_TAG_array_type)
 			break;
@@ -115,6 +155,8 @@ static void describe_variable(Dwarf_Die *variable, bpcond_symbol *ret)
 		ret->kind = BPCOND_SYMBOL_INTEGER;
 	if (ret->kind != BPCOND_SYMBOL_OTHER && ret->size == 0)
 		describe_integer(&type, ret);
+	if (ret->size == 0 && !is_void)
+		ret->extent = extent_of(&type, 1);
 }
 
 /* ---- Variables with a fixed place ------------------------------------------------------------- */

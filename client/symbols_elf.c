@@ -5,6 +5,7 @@
  * indirect functions and thread-local variables.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,70 @@ int symbols_find_in(const Module *module, const char *name, bool all, Definition
 			return r;
 	}
 	return 0;
+}
+
+int symbols_find_cxx_in(const Module *module, const char *name, Definitions *definitions)
+{
+	int n = dwfl_module_getsymtab(module->dwfl);
+
+	for (int i = 1; i < n; i++) {
+		Definition definition = {.module = module};
+		GElf_Addr address;
+		const char *entry = dwfl_module_getsym_info(module->dwfl, i, &definition.sym,
+							    &address, NULL, NULL, NULL),
+			   *version;
+		int r;
+
+		if (!entry || !is_definition(&definition.sym) || !symbols_is_mangled(entry, name))
+			continue;
+		version = strchr(entry, '@');
+		definition.old_version = version && version[1] != '@';
+		definition.mangled = entry;
+		definition.address =
+			is_thread_local(&definition.sym) ? definition.sym.st_value : address;
+		r = definitions_add(definitions, &definition);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- Names of addresses ---------------------------------------------------------------------- */
+
+/* What speaks against showing this one of the names of an address. */
+static unsigned unfitness(const char *name, const GElf_Sym *sym)
+{
+	return (GELF_ST_BIND(sym->st_info) == STB_LOCAL ? 4u : 0u) + (name[0] == '_' ? 2u : 0u) +
+	       (strchr(name, '@') ? 1u : 0u);
+}
+
+bool symbols_name_at(const Module *module, uint64_t address, char *ret, size_t size,
+		     uint64_t *ret_offset, GElf_Sym *ret_sym)
+{
+	GElf_Off offset = 0;
+	GElf_Sym best, sym;
+	const char *name =
+		dwfl_module_addrinfo(module->dwfl, address, &offset, &best, NULL, NULL, NULL);
+	int n = name ? dwfl_module_getsymtab(module->dwfl) : 0;
+
+	if (!name)
+		return false;
+	for (int i = 1; i < n && unfitness(name, &best) > 0; i++) {
+		GElf_Addr start;
+		const char *other =
+			dwfl_module_getsym_info(module->dwfl, i, &sym, &start, NULL, NULL, NULL);
+
+		if (other && *other && start == address - offset && is_definition(&sym) &&
+		    !is_thread_local(&sym) && sym.st_size == best.st_size &&
+		    unfitness(other, &sym) < unfitness(name, &best)) {
+			name = other;
+			best = sym;
+		}
+	}
+	snprintf(ret, size, "%.*s", (int)strcspn(name, "@"), name);
+	*ret_offset = offset;
+	*ret_sym = best;
+	return true;
 }
 
 /* ---- Indirect functions ---------------------------------------------------------------------- */

@@ -76,9 +76,11 @@ static const struct {
 	{"^=", "`^=` would assign: a condition only looks; write `^`"},
 	{"<<=", "`<<=` would assign: a condition only looks; write `<<`, or `<=` to compare"},
 	{">>=", "`>>=` would assign: a condition only looks; write `>>`, or `>=` to compare"},
-	{".", "members of structures are not known here: write *(int *)(ADDRESS + OFFSET)"},
-	{"->", "members of structures are not known here: write *(int *)(POINTER + OFFSET)"},
-	{"::", "names with :: are not known here: write *(int *)ADDRESS"},
+	{".", "members of structures are not known here: write *(int *)((char *)&NAME + OFFSET)"},
+	{"->",
+	 "members of structures are not known here: write *(int *)((char *)POINTER + OFFSET)"},
+	{"::", "names with :: are known only with a process, as shop::limit: else write *(int "
+	       "*)ADDRESS"},
 	{"//", "a condition has no comments: leave this out"},
 	{"/*", "a condition has no comments: leave this out"},
 	{";", "a condition is one expression: leave the semicolon out"},
@@ -259,11 +261,13 @@ static Value parse_sizeof(Parser *parser)
 			return FAILED;
 		size = c_size(type);
 	} else {
-		Value operand = parse_cast(parser, false);
+		Value operand = parse_cast(parser, true);
 
 		if (!operand.node)
 			return FAILED;
 		size = operand.is_array ? 0 : c_size(operand.type);
+		if (!operand.is_array && size == 0 && operand.type.extent > 0)
+			size = (unsigned)operand.type.extent;
 	}
 	if (size == 0) {
 		tree_fail(parser->arena, at,

@@ -28,6 +28,25 @@ static Value variable_value(Parser *parser, const TextVariable *variable)
 			variable->c_type);
 }
 
+static bool is_integer_size(int size)
+{
+	return size == 1 || size == 2 || size == 4 || size == 8;
+}
+
+/* `value` or `previous`, with the type of what is watched. The tree's variable is zero-extended from the
+ * watched length; `as` gives it its sign. */
+static Value watched_value(Parser *parser, const TextVariable *variable)
+{
+	const bpcond_text_scope *scope = parser->scope;
+	CType type = {.is_signed = scope->value_is_signed != 0};
+	Value value = variable_value(parser, variable);
+
+	if (!is_integer_size(scope->value_size))
+		return value;
+	type.size = (unsigned char)scope->value_size;
+	return value_converted(parser->arena, value, type);
+}
+
 static Value register_value(Parser *parser, const TextRegister *reg)
 {
 	return value_of(
@@ -103,11 +122,6 @@ static Value symbol_address(Parser *parser, const bpcond_symbol *symbol)
 	return value_binary(parser->arena, TREE_ADD, start, offset, parser->token.at);
 }
 
-static bool is_integer_size(int size)
-{
-	return size == 1 || size == 2 || size == 4 || size == 8;
-}
-
 static Value symbol_value(Parser *parser, const Token *token, const bpcond_symbol *symbol,
 			  bool for_address)
 {
@@ -117,10 +131,14 @@ static Value symbol_value(Parser *parser, const Token *token, const bpcond_symbo
 		.is_signed = symbol->is_signed != 0,
 		.pointers = (unsigned char)symbol->pointers,
 	};
+	/* Only what a pointer leads to can be void: of all else without a size it is just not known. */
+	int unknown = symbol->pointers > 0 ? 0 : C_EXTENT_UNKNOWN;
 	bool known = symbol->pointers < C_MAX_POINTERS && (type.size > 0 || symbol->pointers > 0);
 
 	if (!address.node)
 		return FAILED;
+	if (type.size == 0)
+		type.extent = symbol->extent != 0 ? symbol->extent : unknown;
 	if (symbol->kind == BPCOND_SYMBOL_IN_REGISTER && known && symbol->base_register)
 		return value_converted(parser->arena, address, type);
 	if (symbol->kind == BPCOND_SYMBOL_FUNCTION)
@@ -134,11 +152,13 @@ static Value symbol_value(Parser *parser, const Token *token, const bpcond_symbo
 		address.type = type;
 		return value_at(parser->arena, address, token->at);
 	}
-	if (for_address) /* & gives a pointer to void */
-		return (Value){.node = address.node, .type = {.size = 0}, .address = address.node};
+	if (for_address) {
+		type = (CType){.extent = symbol->pointers == 0 ? type.extent : C_EXTENT_UNKNOWN};
+		return (Value){.node = address.node, .type = type, .address = address.node};
+	}
 	tree_fail(parser->arena, token->at,
 		  "`%.*s` is no integer: take its address and say what lies there, as *(int "
-		  "*)(&%.*s + 8)",
+		  "*)((char *)&%.*s + 8)",
 		  shown(token), token->start, shown(token), token->start);
 	return FAILED;
 }
@@ -177,10 +197,12 @@ static void reject_name(Parser *parser, const Token *token)
 			  "`%.*s` is a type: to cast put it in parentheses, as (%.*s)$rdi", length,
 			  token->start, length, token->start);
 	else if (parser->scope->lookup)
-		tree_fail(parser->arena, token->at,
-			  "unknown name `%.*s`: it is no parameter and no symbol of the program; "
-			  "registers are written $rdi",
-			  length, token->start);
+		tree_fail(
+			parser->arena, token->at,
+			"unknown name `%.*s`: it is no parameter and no symbol of the program. "
+			"Constants of an enum or a #define are written as their number, registers "
+			"as $rdi",
+			length, token->start);
 	else
 		tree_fail(
 			parser->arena, token->at,
@@ -231,7 +253,7 @@ static Value plain_name(Parser *parser, const Token *token, bool for_address)
 	Value value;
 
 	if (variable && variable->for_data && parser->scope->data_breakpoint)
-		return variable_value(parser, variable);
+		return watched_value(parser, variable);
 	if (is_parameter(parser, token, &parameter))
 		return value_of(tree_leaf(parser->arena, TREE_PARAMETER, parameter,
 					  range_of_type(TREE_S64)),
@@ -381,6 +403,24 @@ static Value parenthesis(Parser *parser)
 	return value;
 }
 
+/* Names of C++, shop::limit: the token grows over all of it, if the program is there to be asked. */
+static void join_scopes(Parser *parser, Token *name)
+{
+	while (parser->scope->lookup && token_is(&parser->token, "::") &&
+	       parser->token.start == name->start + name->length) {
+		const char *behind = parser->token.start + 2;
+
+		parser_advance(parser);
+		if (parser->token.kind != TOKEN_NAME || parser->token.start != behind) {
+			tree_fail(parser->arena, parser->token.at,
+				  "a name is missing behind `::`: write NAMESPACE::NAME");
+			return;
+		}
+		name->length += 2 + parser->token.length;
+		parser_advance(parser);
+	}
+}
+
 Value parser_primary(Parser *parser, bool for_address)
 {
 	Token token = parser->token;
@@ -392,6 +432,8 @@ Value parser_primary(Parser *parser, bool for_address)
 	case TOKEN_NAME:
 	case TOKEN_DOLLAR_NAME:
 		parser_advance(parser);
+		if (token.kind == TOKEN_NAME)
+			join_scopes(parser, &token);
 		if (token_is(&parser->token, "(") && !parser_at_type(parser, &token))
 			return named_call(parser, &token);
 		if (token.kind == TOKEN_DOLLAR_NAME)

@@ -24,6 +24,17 @@ CType c_common(CType left, CType right)
 	return a.is_signed ? b : a;
 }
 
+unsigned c_step(CType pointer)
+{
+	CType target = c_target(pointer);
+
+	if (c_size(target) > 0)
+		return c_size(target);
+	if (target.extent == C_EXTENT_UNKNOWN)
+		return 0;
+	return target.extent > 0 ? (unsigned)target.extent : 1;
+}
+
 TreeType c_tree_type(CType type)
 {
 	unsigned size = c_size(type);

@@ -16,10 +16,14 @@ typedef struct CType {
 	bool is_signed;
 	bool is_bool;
 	unsigned char pointers; /* levels of pointers around it */
+	/* Of what is no integer and yet not void (a struct, a double, a row of an array), with size 0:
+	 * its bytes, which pointers to it step over; C_EXTENT_UNKNOWN. */
+	int extent;
 } CType;
 
 enum {
 	C_MAX_POINTERS = 16,
+	C_EXTENT_UNKNOWN = -1,
 };
 
 #define C_INT   ((CType){.size = 4, .is_signed = true})
@@ -44,6 +48,10 @@ static inline bool c_is_pointer(CType type)
 {
 	return type.pointers > 0;
 }
+
+/* Bytes that C steps over with a pointer of the type; void and functions it steps over by the byte, as gcc
+ * and gdb do. 0: not known. */
+unsigned c_step(CType pointer);
 
 /* What a pointer points to. */
 static inline CType c_target(CType type)

@@ -192,21 +192,28 @@ static Value arithmetic(TreeArena *arena, TreeOp op, Value left, Value right)
 	return value_of(tree_binary(arena, op, nodes[0], nodes[1]), type);
 }
 
-/* Bytes of what a pointer steps over; gcc and gdb step over void by the byte. */
-static uint64_t step_of(CType pointer)
+/* C steps by the size of what a pointer points to. A guess would read from the wrong place and say
+ * nothing. Return: 0, with the mistake recorded, when nobody knows it. */
+static uint64_t step_of(TreeArena *arena, CType pointer, TextPosition at)
 {
-	unsigned size = c_size(c_target(pointer));
+	unsigned step = c_step(pointer);
 
-	return size > 0 ? size : 1;
+	if (step == 0)
+		tree_fail(arena, at,
+			  "the size of what this pointer points to, by which C would step, is not "
+			  "known: count bytes, as *(int *)((char *)&head + 8)");
+	return step;
 }
 
 static Value pointer_and_integer(TreeArena *arena, TreeOp op, Value pointer, Value integer,
-				 bool pointer_first)
+				 bool pointer_first, TextPosition at)
 {
-	uint64_t step = step_of(pointer.type);
+	uint64_t step = step_of(arena, pointer.type, at);
 	CType index_type = c_common(integer.type, C_LONG);
 	Value offset;
 
+	if (step == 0)
+		return FAILED;
 	offset = value_converted(arena, integer, index_type);
 	if (step > 1)
 		offset = arithmetic(arena, TREE_MULTIPLY, offset,
@@ -226,10 +233,12 @@ static Value pointer_and_integer(TreeArena *arena, TreeOp op, Value pointer, Val
 
 static Value pointer_difference(TreeArena *arena, Value left, Value right, TextPosition at)
 {
-	uint64_t step = step_of(left.type);
+	uint64_t step = step_of(arena, left.type, at), other = step_of(arena, right.type, at);
 	Value difference;
 
-	if (step != step_of(right.type)) {
+	if (step == 0 || other == 0)
+		return FAILED;
+	if (step != other) {
 		tree_fail(arena, at,
 			  "these pointers point to things of different sizes: cast both to one "
 			  "type, as "
@@ -350,9 +359,9 @@ Value value_binary(TreeArena *arena, TreeOp op, Value left, Value right, TextPos
 	if (op == TREE_SUBTRACT && left_points && right_points)
 		return pointer_difference(arena, left, right, at);
 	if ((op == TREE_ADD || op == TREE_SUBTRACT) && left_points)
-		return pointer_and_integer(arena, op, left, right, true);
+		return pointer_and_integer(arena, op, left, right, true, at);
 	if (op == TREE_ADD && right_points)
-		return pointer_and_integer(arena, op, right, left, false);
+		return pointer_and_integer(arena, op, right, left, false, at);
 	if (op == TREE_SUBTRACT && right_points) {
 		tree_fail(arena, at,
 			  "a pointer cannot be subtracted from a number: cast it to long");
@@ -439,8 +448,12 @@ Value value_address(TreeArena *arena, Value operand, TextPosition at)
 
 	if (!operand.node)
 		return FAILED;
-	if (operand.is_array)
+	if (operand.is_array) {
+		/* A function's steps are a byte; of an array, how many elements it has is not known. */
+		if (c_size(c_target(type)) > 0 || c_target(type).extent != 0)
+			type = (CType){.pointers = 1, .extent = C_EXTENT_UNKNOWN};
 		return value_of(operand.node, type);
+	}
 	if (!operand.address) {
 		tree_fail(arena, at,
 			  "& gives the address of something in memory, as &variable; this is a "

@@ -17,6 +17,7 @@
 #include "tools/follow.h"
 #include "tools/launch.h"
 #include "tools/options.h"
+#include "tools/place.h"
 
 /* The text that an error's place is in. */
 static const char *text_of(const Options *options, const bpcond_error *error)
@@ -54,11 +55,14 @@ static ExitStatus connect_client(const Tool *tool, bpcond_client **ret)
 	return STATUS_HITS;
 }
 
-/* A hit of a watchpoint is about who made the access: shown to a person without being asked for. */
+/* A hit of a watchpoint is about who made the access, and what is there now (add_and_follow): shown
+ * to a person without being asked for. */
 static void set_defaults(const Tool *tool, Options *options)
 {
-	if (options->watch && !tool->json && options->request.registers == NULL)
-		options->request.registers = "rip";
+	if (!options->watch || tool->json || options->request.registers != NULL)
+		return;
+	options->request.registers = "rip";
+	options->default_rip = true;
 }
 
 static ExitStatus open_session(const Tool *tool, const Options *options, pid_t pid, Follow *f)
@@ -77,13 +81,17 @@ static ExitStatus open_session(const Tool *tool, const Options *options, pid_t p
 	return r < 0 ? complain_error(bpcond_client_error(f->client), NULL) : STATUS_HITS;
 }
 
-static ExitStatus add_and_follow(Follow *f, const char *spec)
+/* Takes the spec's string over in *spec. */
+static ExitStatus add(Follow *f, char **spec)
 {
-	int r = bpcond_session_add(f->session, spec, &f->breakpoint);
+	const Options *options = f->options;
 
-	if (r < 0)
+	place_announce(bpcond_session_pid(f->session), options, *spec);
+	if (options->watch && !f->tool->json)
+		f->value_first = place_add_value(options, spec);
+	if (bpcond_session_add(f->session, *spec, &f->breakpoint) < 0)
 		return complain_error(bpcond_client_error(f->client), NULL);
-	return follow(f);
+	return STATUS_HITS;
 }
 
 static ExitStatus attach(Tool *tool, int argc, char **argv, bool watch)
@@ -109,7 +117,9 @@ static ExitStatus attach(Tool *tool, int argc, char **argv, bool watch)
 		status = complain_error(&error, text_of(&options, &error));
 		goto finish;
 	}
-	status = add_and_follow(&f, spec);
+	status = add(&f, &spec);
+	if (status == STATUS_HITS)
+		status = follow(&f);
 finish:
 	free(spec);
 	bpcond_client_free(f.client);
@@ -148,17 +158,10 @@ static bool is_settled(pid_t pid, const char *location)
 	return strcmp(found.module, program) == 0;
 }
 
-/* The spec of the request, in a program that stands at its exec; may let it run to its entry. */
-static ExitStatus prepare(pid_t pid, const Options *options, char **ret_spec)
+static ExitStatus run_to_entry(pid_t pid, const Options *options)
 {
-	const bpcond_request *request = &options->request;
-	bpcond_error error = {};
-	int r;
+	int r = launch_run_to_entry(pid);
 
-	if (is_settled(pid, request->location) &&
-	    bpcond_spec_from_request(pid, request, ret_spec, NULL) == 0)
-		return STATUS_HITS;
-	r = launch_run_to_entry(pid);
 	if (r == -ESRCH) {
 		complain("%s ended before its entry point; see why by running it alone",
 			 options->program[0]);
@@ -168,6 +171,25 @@ static ExitStatus prepare(pid_t pid, const Options *options, char **ret_spec)
 		complain("cannot run %s to its entry point: %s", options->program[0], strerror(-r));
 		return STATUS_REFUSED;
 	}
+	return STATUS_HITS;
+}
+
+/* The spec of the request, in a program that stands at its exec; may let it run to its entry, and
+ * says so in *ret_at_entry. */
+static ExitStatus prepare(pid_t pid, const Options *options, char **ret_spec, bool *ret_at_entry)
+{
+	const bpcond_request *request = &options->request;
+	bpcond_error error = {};
+	ExitStatus status;
+	int r;
+
+	if (is_settled(pid, request->location) &&
+	    bpcond_spec_from_request(pid, request, ret_spec, NULL) == 0)
+		return STATUS_HITS;
+	status = run_to_entry(pid, options);
+	if (status != STATUS_HITS)
+		return status;
+	*ret_at_entry = true;
 	r = bpcond_spec_from_request(pid, request, ret_spec, &error);
 	if (r < 0)
 		return complain_error(&error, text_of(options, &error));
@@ -190,6 +212,7 @@ static ExitStatus run_program(Tool *tool, const Options *options, bpcond_client 
 {
 	pid_t child = launch(options->program);
 	Follow f = {.client = client, .child = child, .begin = let_go, .userdata = &child};
+	bool at_entry = false;
 	ExitStatus status;
 	char *spec = NULL;
 
@@ -198,11 +221,17 @@ static ExitStatus run_program(Tool *tool, const Options *options, bpcond_client 
 		return child == -ENOENT || child == -EACCES || child == -ENOEXEC ? STATUS_NO_TARGET
 										 : STATUS_REFUSED;
 	}
-	status = prepare(child, options, &spec);
+	status = prepare(child, options, &spec, &at_entry);
 	if (status == STATUS_HITS)
 		status = open_session(tool, options, child, &f);
 	if (status == STATUS_HITS)
-		status = add_and_follow(&f, spec);
+		status = add(&f, &spec);
+	/* Where its libraries are can be seen only there, and hits are told by their names: a short
+	 * program is gone when they are shown. What is hit on the way waits in the ring. */
+	if (status == STATUS_HITS && !at_entry && !tool->json)
+		status = run_to_entry(child, options);
+	if (status == STATUS_HITS)
+		status = follow(&f);
 	free(spec);
 	/* A program that was not let go dies with us (launch). */
 	return status;

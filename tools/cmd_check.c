@@ -161,6 +161,7 @@ static void report_text_error(const Check *check, const bpcond_text_error *error
 	if (!check->tool->json) {
 		complain("condition, column %u: %s", error->column, error->message);
 		print_caret(check->text, error->line, error->column);
+		options_hint(check->text);
 		return;
 	}
 	while (left-- > 1)

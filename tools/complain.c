@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "tools/bpcondctl.h"
+#include "tools/options.h"
 #include "tools/output.h"
+
+#define INVALID_SPEC "org.bpcond1.Error.InvalidSpec"
 
 static void say(const char *format, va_list ap)
 {
@@ -65,6 +68,18 @@ ExitStatus status_of_error(const bpcond_error *error)
 	}
 }
 
+/* A mistake in a member of a spec that an option wrote is that option's. */
+static void complain_spec(const bpcond_error *error)
+{
+	const char *option = options_of_path(error->message);
+	const char *sentence = strstr(error->message, "): ");
+
+	if (option != NULL && sentence != NULL && strcmp(error->name, INVALID_SPEC) == 0)
+		complain("%s: %s", option, sentence + strlen("): "));
+	else
+		complain("%s", error->message);
+}
+
 ExitStatus complain_error(const bpcond_error *error, const char *text)
 {
 	switch (error->part) {
@@ -78,11 +93,13 @@ ExitStatus complain_error(const bpcond_error *error, const char *text)
 		complain("--mem, column %u: %s", error->column, error->message);
 		break;
 	case BPCOND_PART_NONE:
-		complain("%s", error->message);
+		complain_spec(error);
 		break;
 	}
-	if (text != NULL && error->line > 0)
+	if (text != NULL && error->line > 0) {
 		print_caret(text, error->line, error->column);
+		options_hint(text);
+	}
 	return status_of_error(error);
 }
 

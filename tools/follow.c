@@ -25,11 +25,14 @@ enum {
 	BURST = 1024,
 	/* After the program has ended, how long the daemon may take to say so. */
 	EXIT_GRACE_MS = 3000,
+	/* How long a target may take to stop by a signal that was sent. */
+	STOP_GRACE_MS = 100,
 };
 
 typedef enum Over {
 	NOT_OVER = 0,
 	OVER_SESSION, /* it ended: bpcond_session_end says why */
+	OVER_REMOVED, /* the breakpoint, by another program */
 	OVER_LIMIT,
 	OVER_TIMEOUT,
 	OVER_SIGNAL,
@@ -45,7 +48,7 @@ typedef struct State {
 	uint64_t received;
 	bool child_over;
 	int child_status;
-	int error; /* of OVER_ERROR */
+	int error; /* of OVER_ERROR and OVER_OUTPUT */
 } State;
 
 /* Return: NOT_OVER with the ring empty or a burst shown (*ret_more). */
@@ -66,6 +69,8 @@ static Over show_hits(State *state, bool *ret_more)
 		}
 		if (r == -ESRCH || r == -ECONNRESET || r == -ESHUTDOWN)
 			return OVER_SESSION;
+		if (r == -ENOENT && bpcond_breakpoint_is_removed(state->follow->breakpoint))
+			return OVER_REMOVED;
 		if (r == -EINTR)
 			continue;
 		if (r < 0) {
@@ -73,8 +78,11 @@ static Over show_hits(State *state, bool *ret_more)
 			return OVER_ERROR;
 		}
 		state->received++;
-		if (output_hit(&state->output, hit) < 0)
+		r = output_hit(&state->output, hit);
+		if (r < 0) {
+			state->error = r;
 			return OVER_OUTPUT;
+		}
 	}
 	*ret_more = true;
 	return NOT_OVER;
@@ -143,6 +151,7 @@ static Over loop(State *state)
 		struct bpcond_counters counters;
 		bool more = false;
 		Over over;
+		int r;
 
 		over = show_hits(state, &more);
 		if (over != NOT_OVER)
@@ -153,8 +162,11 @@ static Over loop(State *state)
 			return over;
 		output_live(&state->output, &counters);
 		/* Hits are seen as they come, but not one write(2) each when they come in bursts. */
-		if (!more && fflush(stdout) != 0)
+		r = more ? 0 : output_flush(&state->output);
+		if (r < 0) {
+			state->error = r;
 			return OVER_OUTPUT;
+		}
 		if (poll(fds, 2, more ? 0 : wait_time(state)) < 0 && errno != EINTR) {
 			state->error = -errno;
 			return OVER_ERROR;
@@ -180,7 +192,7 @@ static bool settle(State *state, Over over, bpcond_counts *ret)
 	bool more = true;
 	int r;
 
-	if (over != OVER_SESSION)
+	if (over != OVER_SESSION && over != OVER_REMOVED)
 		bpcond_breakpoint_disable(f->breakpoint);
 	while (more && over != OVER_OUTPUT && show_hits(state, &more) == NOT_OVER)
 		;
@@ -205,6 +217,9 @@ static void describe_end(const State *state, Over over, char *ret, size_t size)
 	int status = state->child_status;
 
 	switch (over) {
+	case OVER_REMOVED:
+		snprintf(ret, size, "The breakpoint was removed.");
+		break;
 	case OVER_LIMIT:
 		snprintf(ret, size, "The limit is reached.");
 		break;
@@ -248,18 +263,59 @@ static void describe_end(const State *state, Over over, char *ret, size_t size)
 			 strsignal(WTERMSIG(status)));
 }
 
+/* Whether all of the process stands still by a signal. */
+static bool is_stopped(pid_t pid)
+{
+	char path[64], line[512];
+	const char *behind;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(line, sizeof(line), file) == NULL)
+		*line = '\0';
+	fclose(file);
+	/* The name of the program can hold anything; the state stands behind its last parenthesis. */
+	behind = strrchr(line, ')');
+	return behind != NULL && behind[1] == ' ' && behind[2] == 'T';
+}
+
+/* A signal that a hit sent may have stopped the target, for good as far as we are concerned: who
+ * sees that nothing goes on has to know why. */
+static void describe_stop(const State *state, const bpcond_counts *counts, char *ret, size_t size)
+{
+	const char *name = state->follow->options->request.signal;
+	pid_t pid = bpcond_session_pid(state->follow->session);
+
+	*ret = '\0';
+	if (name == NULL || counts->hits <= counts->unsignalled)
+		return;
+	if (strcmp(name, "SIGSTOP") != 0 && strcmp(name, "SIGTSTP") != 0 &&
+	    strcmp(name, "SIGTTIN") != 0 && strcmp(name, "SIGTTOU") != 0)
+		return;
+	/* The signal is sent before the hit can be read, and acted on a little later. */
+	for (int i = 0; i < STOP_GRACE_MS && !is_stopped(pid); i++)
+		poll(NULL, 0, 1);
+	if (is_stopped(pid))
+		snprintf(ret, size,
+			 "process %d is left stopped; continue it with 'kill -CONT %d', or see it "
+			 "in a debugger first",
+			 (int)pid, (int)pid);
+}
+
 static ExitStatus finish(State *state, Over over)
 {
 	const Follow *f = state->follow;
 	enum bpcond_end end;
 	bpcond_counts counts = {};
-	char text[128];
+	char text[128], note[160];
 	bool whole;
+	int r = 0;
 
 	if (over == OVER_ERROR)
 		complain("cannot follow the hits: %s", strerror(-state->error));
-	if (over == OVER_OUTPUT)
-		complain("cannot write the hits out; make room where they go");
 	whole = settle(state, over, &counts);
 	end = bpcond_session_end(f->session);
 	/* The signal of the child can come after the daemon's word. */
@@ -274,8 +330,11 @@ static ExitStatus finish(State *state, Over over)
 		}
 	}
 	describe_end(state, over, text, sizeof(text));
+	describe_stop(state, &counts, note, sizeof(note));
 	if (over != OVER_OUTPUT)
-		output_summary(&state->output, &counts, whole, text);
+		r = output_summary(&state->output, &counts, whole, text, note);
+	if (*note != '\0' && (state->output.options.json || over == OVER_OUTPUT))
+		complain("%s", note);
 	if (f->child != 0 && !state->child_over)
 		complain("the program, process %d, is left to itself, without the breakpoint",
 			 (int)f->child);
@@ -290,6 +349,12 @@ static ExitStatus finish(State *state, Over over)
 	}
 	if (end == BPCOND_CLOSED_BY_ADMINISTRATOR)
 		complain("an administrator closed the session");
+	if (over == OVER_OUTPUT)
+		r = state->error;
+	if (r < 0) {
+		complain("cannot write the hits out: %s; make room where they go", strerror(-r));
+		return STATUS_REFUSED;
+	}
 	return counts.hits > 0 ? STATUS_HITS : STATUS_NO_HITS;
 }
 
@@ -320,7 +385,17 @@ ExitStatus follow(const Follow *f)
 		complain("cannot watch signals: %s; raise the limit of open files", strerror(-r));
 		return STATUS_REFUSED;
 	}
-	output_start(&state.output, f->tool->json, bpcond_session_pid(f->session));
+	r = output_start(&state.output, &(OutputOptions){
+						.json = f->tool->json,
+						.pid = bpcond_session_pid(f->session),
+						.value_first = f->value_first,
+						.hide_registers = f->options->default_rip,
+					});
+	if (r < 0) {
+		complain("out of memory");
+		close(state.signal_fd);
+		return STATUS_REFUSED;
+	}
 	status = f->begin == NULL ? STATUS_HITS : f->begin(f->userdata);
 	if (status == STATUS_HITS) {
 		fputs("ready\n", stderr);

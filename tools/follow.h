@@ -13,7 +13,8 @@ typedef struct Follow {
 	bpcond_client *client;
 	bpcond_session *session;
 	bpcond_breakpoint *breakpoint;
-	pid_t child; /* of `run`: the target, to be reaped; 0: none */
+	bool value_first; /* the first piece of memory of a hit is what is watched */
+	pid_t child;      /* of `run`: the target, to be reaped; 0: none */
 	/* Called once the breakpoint is armed and signals are watched, before `ready`. NULL: nothing.
 	 * Return: STATUS_HITS to go on. */
 	ExitStatus (*begin)(void *userdata);

@@ -2,6 +2,7 @@
 /*
  * bpcondctl: the daemon's services from a shell, for a person and, with --json, for a program.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,8 +38,9 @@ static const char help[] =
 	"  --every N             then only every N-th\n"
 	"  --limit N             and no more than N\n"
 	"  --stop                stop the process at a hit (SIGSTOP)\n"
-	"  --signal NAME         send the thread that hit a signal\n"
+	"  --signal NAME         send the thread that hit a signal: SIGUSR1, USR1 or 10\n"
 	"  --param NAME=VALUE    a 64-bit input of the condition; can be given more than once\n"
+	"  --on-fault hit|reject  what a condition that cannot be computed is; else a hit\n"
 	"  --timeout SECONDS     end after so long\n"
 	"Of watch:\n"
 	"  --rw                  reads too, not only writes\n"
@@ -76,7 +78,16 @@ static const struct option long_options[] = {
 	{},
 };
 
-int main(int argc, char **argv)
+/* What was printed is worth nothing if it was not written: a full disk is no success. */
+static int check_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	complain("cannot write the output: %s; make room where it goes", strerror(errno));
+	return status == STATUS_HITS || status == STATUS_NO_HITS ? STATUS_REFUSED : status;
+}
+
+static int run(int argc, char **argv)
 {
 	Tool tool = {};
 	int option;
@@ -120,4 +131,9 @@ int main(int argc, char **argv)
 	}
 	return complain_usage(
 		"'%s' is no command; give status, check, break, watch, run, list or rm", argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	return check_output(run(argc, argv));
 }

@@ -5,9 +5,11 @@
  */
 #include "tools/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@ enum {
 	OPTION_TIMEOUT,
 	OPTION_RW,
 	OPTION_LENGTH,
+	OPTION_ON_FAULT,
 };
 
 static const struct option long_options[] = {
@@ -47,6 +50,7 @@ static const struct option long_options[] = {
 	{"param", required_argument, NULL, OPTION_PARAM},
 	{"kernel-accesses", no_argument, NULL, OPTION_KERNEL_ACCESSES},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"on-fault", required_argument, NULL, OPTION_ON_FAULT},
 	{"rw", no_argument, NULL, OPTION_RW},
 	{"length", required_argument, NULL, OPTION_LENGTH},
 	{},
@@ -163,17 +167,36 @@ static ExitStatus add_memory(Options *options, const char *text)
 	return STATUS_HITS;
 }
 
+/* 19, STOP, stop and SIGSTOP as SIGSTOP. Return: the name (free()); NULL when memory is short. Whether
+ * there is such a signal the daemon says. */
+static char *signal_name(const char *text)
+{
+	const char *abbreviation = NULL;
+	uint64_t number;
+	char *name;
+
+	if (parse_number(text, 1, (uint64_t)SIGRTMAX, &number)) {
+		if (number >= (uint64_t)SIGRTMIN)
+			return asprintf(&name, "SIGRTMIN+%d", (int)number - SIGRTMIN) < 0 ? NULL
+											  : name;
+		abbreviation = sigabbrev_np((int)number);
+	}
+	if (abbreviation == NULL)
+		abbreviation = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	if (asprintf(&name, "SIG%s", abbreviation) < 0)
+		return NULL;
+	for (char *c = name; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return name;
+}
+
 static ExitStatus set_signal(Options *options, const char *name)
 {
 	char *text;
 
 	if (options->request.signal != NULL)
 		return complain_usage("give one of --stop and --signal, once");
-	if (strncmp(name, "SIG", 3) == 0)
-		text = strdup(name);
-	else if (asprintf(&text, "SIG%s", name) < 0)
-		text = NULL;
-	text = own(options, text);
+	text = own(options, signal_name(name));
 	if (text == NULL)
 		return STATUS_REFUSED;
 	options->request.signal = text;
@@ -187,7 +210,9 @@ static ExitStatus set_timeout(Options *options, const char *text)
 
 	seconds = strtod(text, &end);
 	if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9)
-		return complain_usage("--timeout wants a number of seconds, not '%s'", text);
+		return complain_usage("--timeout wants a number of seconds above 0, not '%s'; "
+				      "without it there is no end to the time",
+				      text);
 	options->timeout_ms = (int64_t)(seconds * 1000);
 	if (options->timeout_ms == 0)
 		options->timeout_ms = 1;
@@ -200,6 +225,14 @@ static ExitStatus set_count(const char *name, const char *text, uint64_t low, ui
 	if (!parse_number(text, low, high, ret))
 		return complain_usage("--%s wants a number of at least %llu, not '%s'", name,
 				      (unsigned long long)low, text);
+	return STATUS_HITS;
+}
+
+static ExitStatus set_on_fault(Options *options, const char *text)
+{
+	if (strcmp(text, "hit") != 0 && strcmp(text, "reject") != 0)
+		return complain_usage("--on-fault wants hit or reject, not '%s'", text);
+	options->request.fault_is_rejection = strcmp(text, "reject") == 0;
 	return STATUS_HITS;
 }
 
@@ -234,6 +267,7 @@ static ExitStatus take_option(Options *options, Tool *tool, int option)
 			return complain_usage("--stack=N wants a number of addresses, not '%s'",
 					      optarg);
 		request->stack = (uint32_t)number;
+		options->stack_by_itself = optarg == NULL;
 		return STATUS_HITS;
 	case OPTION_SKIP:
 		return set_count("skip", optarg, 0, INT64_MAX, &request->skip);
@@ -252,6 +286,8 @@ static ExitStatus take_option(Options *options, Tool *tool, int option)
 		return STATUS_HITS;
 	case OPTION_TIMEOUT:
 		return set_timeout(options, optarg);
+	case OPTION_ON_FAULT:
+		return set_on_fault(options, optarg);
 	case OPTION_RW:
 		request->access = BPCOND_READ_WRITE;
 		return STATUS_HITS;
@@ -285,6 +321,11 @@ static ExitStatus take_options(Options *options, Tool *tool, int argc, char **ar
 	}
 }
 
+static bool is_decimal(const char *text)
+{
+	return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
 /* LOCATION [if CONDITION…], n arguments. */
 static ExitStatus take_place(Options *options, int n, char **arguments)
 {
@@ -294,6 +335,10 @@ static ExitStatus take_place(Options *options, int n, char **arguments)
 		return complain_usage("there is no LOCATION; give 0xADDR, SYMBOL, MODULE:SYMBOL or "
 				      "FILE.c:LINE");
 	options->request.location = arguments[0];
+	if (options->stack_by_itself && is_decimal(arguments[0]))
+		return complain_usage("'%s' is no LOCATION; a number for --stack is given as "
+				      "--stack=%s",
+				      arguments[0], arguments[0]);
 	if (n == 1)
 		return STATUS_HITS;
 	if (strcmp(arguments[1], "if") != 0)
@@ -302,7 +347,8 @@ static ExitStatus take_place(Options *options, int n, char **arguments)
 			"can; options go before it",
 			arguments[1]);
 	if (n == 2)
-		return complain_usage("there is no condition behind 'if'");
+		return complain_usage("there is no condition behind 'if'; if a $name stood there, "
+				      "the shell took it: put the condition in single quotes");
 	condition = own(options, join_arguments(arguments + 2, n - 2));
 	if (condition == NULL)
 		return STATUS_REFUSED;
@@ -380,4 +426,59 @@ ExitStatus options_parse(Options *options, Tool *tool, int argc, char **argv)
 	if (options->watch && request->access == BPCOND_EXECUTE)
 		request->access = BPCOND_WRITE;
 	return STATUS_HITS;
+}
+
+/* ---- Mistakes that show later ---------------------------------------------------------------- */
+
+const char *options_of_path(const char *path)
+{
+	static const struct {
+		const char *path, *option;
+	} table[] = {
+		{"$.capture.memory", "--mem"}, {"$.capture.stack", "--stack"},
+		{"$.signal", "--signal"},      {"$.length", "--length"},
+		{"$.parameters", "--param"},   {"$.capture.registers", "--regs"},
+		{"$.skip", "--skip"},          {"$.every", "--every"},
+		{"$.limit", "--limit"},        {"$.kernel-accesses", "--kernel-accesses"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		size_t n = strlen(table[i].path);
+
+		if (strncmp(path, table[i].path, n) == 0 && !isalnum((unsigned char)path[n]) &&
+		    path[n] != '-')
+			return table[i].option;
+	}
+	return NULL;
+}
+
+/* The first word that is one of our options: its length and *ret, or 0. */
+static size_t find_option(const char *text, const char **ret)
+{
+	for (const char *word = strstr(text, " --"); word != NULL; word = strstr(word + 1, " --")) {
+		size_t n = strcspn(word + 3, " =");
+
+		for (const struct option *o = long_options; o->name != NULL; o++) {
+			if (strlen(o->name) == n && strncmp(o->name, word + 3, n) == 0) {
+				*ret = word + 1;
+				return n + 2;
+			}
+		}
+	}
+	return 0;
+}
+
+void options_hint(const char *text)
+{
+	const char *option;
+	size_t n = find_option(text, &option);
+
+	if (n > 0)
+		complain(
+			"options stand before LOCATION: put '%.*s' there; all that follows 'if' is "
+			"the condition",
+			(int)n, option);
+	if (strchr(text, '$') == NULL)
+		complain("if a $name stood there, the shell took it: put the text in single "
+			 "quotes");
 }

@@ -27,8 +27,10 @@ typedef struct Options {
 	char *owned[OPTIONS_MAX_PARAMETERS + OPTIONS_MAX_MEMORY + 2]; /* strings to free */
 	size_t n_owned;
 
-	int64_t timeout_ms; /* 0: none */
-	char **program;     /* of `run`: NULL-terminated, in argv */
+	bool default_rip;     /* nobody asked for registers: rip is there for who did it */
+	bool stack_by_itself; /* --stack without =N */
+	int64_t timeout_ms;   /* 0: none */
+	char **program;       /* of `run`: NULL-terminated, in argv */
 } Options;
 
 /*
@@ -39,6 +41,13 @@ typedef struct Options {
  */
 ExitStatus options_parse(Options *options, Tool *tool, int argc, char **argv);
 void options_clear(Options *options);
+
+/* The option that a member of the spec, by its JSON path, came from. Return: it, as "--mem"; NULL. */
+const char *options_of_path(const char *path);
+
+/* Says what may have gone wrong on the way to a text that does not compile: a shell that took $names,
+ * an option behind the condition. Nothing when there is no sign of it. */
+void options_hint(const char *text);
 
 /* Reads NAME=VALUE of --param into *ret; the name is appended to options->owned. */
 ExitStatus options_add_parameter(Options *options, const char *text);

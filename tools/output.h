@@ -18,12 +18,26 @@
 void print_safe(FILE *file, const char *text);
 void print_safe_char(FILE *file, char c);
 
-typedef struct Output {
+typedef struct OutputOptions {
 	bool json;
 	pid_t pid;
-	bpcond_symbols *symbols; /* owned; NULL: not asked for yet, or not to be had */
+	/* For a person: the first piece of memory is what is watched, and the registers were captured
+	 * for what the line says. */
+	bool value_first;
+	bool hide_registers;
+} OutputOptions;
+
+typedef struct Output {
+	OutputOptions options;
+	bpcond_symbols *symbols; /* owned; NULL: not to be had yet */
 	int64_t symbols_time;    /* ms; of the last look at the target's modules */
+	int64_t look_again;      /* ms; not sooner after it */
 	uint64_t start;          /* ns, CLOCK_MONOTONIC: hits are shown relative to it */
+
+	FILE *text;      /* what is not written yet, in memory: buffer */
+	char *buffer;    /* the stream's; owned */
+	size_t buffered; /* the stream's */
+	size_t kept;     /* bytes of it that are whole lines */
 
 	bool live;           /* stderr is a terminal */
 	char live_text[256]; /* "" before the first second has passed */
@@ -31,11 +45,14 @@ typedef struct Output {
 	struct bpcond_counters live_counters;
 } Output;
 
-void output_start(Output *output, bool json, pid_t pid);
+/* Return: 0 (output_clear); a negative errno. */
+int output_start(Output *output, const OutputOptions *options);
 void output_clear(Output *output);
 
-/* Return: 0; -EIO when stdout does not take it any more. */
+/* Shows a hit, at the latest with the next output_flush. Return: 0; a negative errno, when stdout does
+ * not take it any more. */
 int output_hit(Output *output, const struct bpcond_hit *hit);
+int output_flush(Output *output);
 
 /* Shows the live line, if there is one: with new numbers when a second has passed. */
 void output_live(Output *output, const struct bpcond_counters *counters);
@@ -45,9 +62,13 @@ void output_interrupt_live(void);
 
 /*
  * The last line. `counts` with whole = false lacks traps and lost, which only the daemon could
- * have told. `end` says for a person why it is over.
+ * have told. For a person `end` says why it is over, and `note` ("": nothing) what is to be known
+ * besides.
+ *
+ * Return: 0; a negative errno, when stdout does not take it.
  */
-void output_summary(Output *output, const bpcond_counts *counts, bool whole, const char *end);
+int output_summary(Output *output, const bpcond_counts *counts, bool whole, const char *end,
+		   const char *note);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t monotonic_ms(void);

@@ -103,8 +103,8 @@ const char *bpcond_client_daemon_version(const bpcond_client *client);
 /*
  * Asks the daemon what it thinks of a spec, without side effects.
  *
- * Return: 0 and *ret_report (free()), JSON: {"ok": true, "spec": the normal form, "instructions": N}
- * or {"ok": false, "error": {"name", "path", "offset", "message"}}.
+ * Return: 0 and *ret_report (free()), JSON: {"ok": true, "spec": the normal form, "instructions": N,
+ * "code": the condition's instructions as lines of text} or {"ok": false, "error": {"name", "path", "offset", "message"}}.
  */
 int bpcond_client_check_spec(bpcond_client *client, const char *spec, char **ret_report);
 
@@ -167,8 +167,9 @@ int bpcond_session_fd(const bpcond_session *session);
  *
  * Return: 1 and *ret; 0 when the time is up (with a timeout of 0 also after mere bus traffic);
  * -ESRCH the target has exited or has called exec; -ECONNRESET the daemon is lost; -ESHUTDOWN the
- * session was closed otherwise; -EINTR a signal handler ran; -EBADMSG a record that makes no sense,
- * which was skipped. The end of a session is reported by every further call, except to a client
+ * session was closed otherwise; -ENOENT another program removed a breakpoint of the session
+ * (bpcond_breakpoint_is_removed), which is reported once for each, and the session goes on; -EINTR a
+ * signal handler ran; -EBADMSG a record that makes no sense, which was skipped. The end of a session is reported by every further call, except to a client
  * that has taken events (bpcond_breakpoint_take_events): its events outlive the daemon, so the loss
  * is reported once and then waiting goes on.
  */
@@ -252,6 +253,15 @@ bpcond_breakpoint *bpcond_session_breakpoint(const bpcond_session *session, uint
 /* Ends the breakpoint and frees it. The object is gone also when the daemon cannot be told. */
 int bpcond_breakpoint_remove(bpcond_breakpoint *breakpoint);
 
+/*
+ * Whether another program of the same user, or an administrator, has removed it ('bpcondctl rm N/M'),
+ * as far as bpcond_session_wait or another call has seen. Its counts are the last ones then, steering
+ * it is -ENOENT, and bpcond_breakpoint_remove frees it.
+ *
+ * Return: 1 or 0.
+ */
+int bpcond_breakpoint_is_removed(const bpcond_breakpoint *breakpoint);
+
 int bpcond_breakpoint_enable(bpcond_breakpoint *breakpoint);
 /* When this returns the counts are exact. */
 int bpcond_breakpoint_disable(bpcond_breakpoint *breakpoint);
@@ -275,7 +285,8 @@ typedef struct bpcond_counts {
 /*
  * All counts, those too that only the daemon can read: the event's own count of traps, and the traps
  * that were never shown to the filter. Exact when disabled; while running `lost` is an upper
- * bound. After the session's end: what the daemon said of them as it ended.
+ * bound. After the session's end, or the breakpoint's removal by another program: what the daemon
+ * said of them as it ended.
  *
  * Return: 0; -ENODATA after the end of a session whose daemon left no last word; a negative errno.
  */
@@ -471,6 +482,9 @@ typedef struct bpcond_symbol {
 	unsigned pointers; /* levels of pointers around the integer */
 	/* The register that `address` counts from: "rbp", "fs_base", …; NULL: none. */
 	const char *base_register;
+	/* With size 0: bytes of what is there, which C steps over with a pointer to it (a struct, a
+	 * double, a row of an array of arrays). 0: void or a function, or not known; -1: not known. */
+	int extent;
 } bpcond_symbol;
 
 /* Return: 0 and *ret (zeroed by the caller); -ENOENT no such name; -EEXIST several things have it;
@@ -484,6 +498,10 @@ typedef struct bpcond_text_scope {
 	bpcond_symbol_lookup lookup; /* NULL: no names of the program */
 	void *userdata;
 	int lent_filter; /* `$_counter` exists */
+	/* The integer type of what is watched: 1, 2, 4, 8 bytes. 0: not known. Not for a watched length
+	 * that is another: `value` has just the bytes that are watched. */
+	int value_size;
+	int value_is_signed;
 } bpcond_text_scope;
 
 /*
@@ -495,8 +513,9 @@ typedef struct bpcond_text_scope {
  * *pointer, pointer[index], &variable, sizeof; C's integer and character constants.
  *	$rdi $eax $rip …	registers under gdb's names and with gdb's types
  *	$_tid $_pid $_cpu $_time $_evaluated $_counter
- *	value, previous		of a data breakpoint, unsigned long (also $_value, $_previous)
- *	name			a parameter (long); else what `lookup` knows
+ *	value, previous		of a data breakpoint, of the type that the scope tells, else unsigned long
+ *	$_value, $_previous	the same, always unsigned long
+ *	name			a parameter (long); else what `lookup` knows, of C++ also a::b
  *	streq(ADDRESS, "text")			the string there is the text
  *	strstarts(ADDRESS, "text")		or begins with it
  *	bytes_equal(ADDRESS, "7f454c46")	the bytes there are these
@@ -556,7 +575,8 @@ bpcond_symbols *bpcond_symbols_free(bpcond_symbols *symbols);
  * Resolves a location:
  *	0xADDR[+OFF]		that address
  *	SYMBOL[+OFF]		the program's own symbol; else the one that the dynamic linker would
- *				bind to (global, in load order); else the only local one
+ *				bind to (global, in load order); else the only local one. Of C++
+ *				also shop::Order::total, without templates
  *	MODULE:SYMBOL[+OFF]	that of one module: its file name, or the beginning of it up to a dot or
  *				dash (libc for libc.so.6)
  *	FILE.c:LINE		the first instruction of the line, or of the next line that has code (of

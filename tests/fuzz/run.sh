@@ -6,10 +6,11 @@
 # learns in BUILD/learnt/NAME, from where the next run goes on. `emit` and `filter` load programs into
 # the kernel and need root.
 #
-# With --merge the corpora in the tree get from BUILD/learnt what reaches code that they do not reach,
-# the smallest input first: nothing is run but that.
+# With --merge the corpora in the tree get the fewest inputs of BUILD/learnt that reach all of the code
+# which they do not reach and those do. Nothing is fuzzed then.
 #
-# usage: run.sh [--build DIR] [--merge] [SECONDS [NAME...]]
+# usage: run.sh [--build DIR] [SECONDS [NAME...]]
+#        run.sh [--build DIR] --merge [NAME...]
 set -euo pipefail
 
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -53,7 +54,7 @@ run() {
 merge() {
 	local name=$1
 	[[ -d $build/learnt/$name ]] || die "nothing learnt of $name: run it first"
-	"$build/tests/fuzz/fuzz_$name" -merge=1 -max_len=$LARGEST_KEPT "$HERE/corpus/$name" \
+	"$build/tests/fuzz/fuzz_$name" -set_cover_merge=1 -use_counters=0 -max_len=$LARGEST_KEPT "$HERE/corpus/$name" \
 		"$build/learnt/$name"
 }
 
@@ -64,13 +65,16 @@ while [[ ${1-} == --* ]]; do
 		shift
 		;;
 	--merge) merge=1 ;;
-	*) die "usage: run.sh [--build DIR] [--merge] [SECONDS [NAME...]]" ;;
+	*) die "usage: run.sh [--build DIR] [SECONDS [NAME...]] | --merge [NAME...]" ;;
 	esac
 	shift
 done
-seconds=${1-60}
-[[ $# -gt 0 ]] && shift
-[[ $seconds =~ ^[0-9]+$ ]] || die "'$seconds' is no number of seconds"
+seconds=60
+if ((!merge)) && [[ $# -gt 0 ]]; then
+	seconds=$1
+	shift
+	[[ $seconds =~ ^[0-9]+$ ]] || die "'$seconds' is no number of seconds"
+fi
 [[ $# -gt 0 ]] || mapfile -t all < <(names)
 [[ $# -gt 0 ]] || set -- "${all[@]}"
 

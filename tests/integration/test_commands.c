@@ -255,6 +255,44 @@ START_TEST(status_list_and_rm)
 }
 END_TEST
 
+START_TEST(check_shows_the_code_on_request)
+{
+	Command command;
+	const char *code;
+
+	ck_assert_int_eq(run_command(&command, "check", "$rdi == 500"), 0);
+	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT, "exit"), 0);
+	command_end(&command);
+
+	ck_assert_int_eq(run_command(&command, "check", "--disassemble", "$rdi == 500"), 0);
+	code = strstr(command.texts[COMMAND_STDOUT], "\ncode of the condition\n");
+	ck_assert_msg(code != NULL, "%s", command.texts[COMMAND_STDOUT]);
+	ck_assert_str_eq(strchr(code + 1, '\n'), "\n     0: (79) r0 = *(u64 *)(r1 +112)"
+						 "\n     1: (55) if r0 != 0x1f4 goto pc+2"
+						 "\n     2: (b7) r0 = 1"
+						 "\n     3: (95) exit"
+						 "\n     4: (b7) r0 = 0"
+						 "\n     5: (95) exit\n");
+	command_end(&command);
+
+	/* A 64-bit constant takes two numbers, as a jump over it counts it. */
+	ck_assert_int_eq(
+		run_command(&command, "check", "--disassemble", "$rdi == 0x123456789abcdef0"), 0);
+	code = strstr(command.texts[COMMAND_STDOUT], "= 0x123456789abcdef0\n");
+	ck_assert_msg(code != NULL, "%s", command.texts[COMMAND_STDOUT]);
+	command_end(&command);
+
+	ck_assert_int_eq(run_command(&command, "check", "--json", "$rdi == 500"), 0);
+	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT,
+					"\"code\":[\"0: (79) r0 = *(u64 *)(r1 +112)\","),
+			  1);
+	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "check", "--disassemble", "$nothing == 500"),
+			 STATUS_USAGE);
+	command_end(&command);
+}
+END_TEST
+
 int main(int argc, char *argv[])
 {
 	Suite *suite = suite_create("commands");
@@ -269,5 +307,6 @@ int main(int argc, char *argv[])
 	integration_add(suite, "run starts a program", run_starts_a_program);
 	integration_add(suite, "exit statuses of failures", exit_statuses_of_failures);
 	integration_add(suite, "status, list and rm", status_list_and_rm);
+	integration_add(suite, "check shows the code on request", check_shows_the_code_on_request);
 	return integration_run(suite, argc, argv);
 }

@@ -10,6 +10,7 @@
 #include <json-c/json.h>
 #include <linux/bpf.h>
 
+#include "condition/assembler.h"
 #include "tests/differential/table.h"
 
 static Condition *parse(const char *json, ConditionUse use)
@@ -237,6 +238,32 @@ START_TEST(test_instructions)
 }
 END_TEST
 
+/* Jumps that only become idle when others are left out, conditional ones among them, go too. */
+START_TEST(test_idle_jumps_are_left_out)
+{
+	Assembler as;
+	struct bpf_insn *insns;
+	int near, far;
+	size_t n;
+
+	assembler_start(&as);
+	near = assembler_label(&as);
+	far = assembler_label(&as);
+	assembler_jump(&as, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_1, 0, 0, near);
+	assembler_jump(&as, BPF_JMP | BPF_JA, 0, 0, 0, far);
+	assembler_bind(&as, near, true);
+	assembler_jump(&as, BPF_JMP | BPF_JA, 0, 0, 0, far);
+	assembler_bind(&as, far, true);
+	assembler_return(&as, 1);
+	ck_assert_int_eq(assembler_finish(&as, &insns, &n), 0);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(insns[0].code, BPF_ALU64 | BPF_MOV | BPF_K);
+	ck_assert_int_eq(insns[1].code, BPF_JMP | BPF_EXIT);
+	free(insns);
+	assembler_clear(&as);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("condition");
@@ -252,6 +279,7 @@ int main(void)
 	tcase_add_test(tests, test_length);
 	tcase_add_test(tests, test_repeated_loads);
 	tcase_add_test(tests, test_instructions);
+	tcase_add_test(tests, test_idle_jumps_are_left_out);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

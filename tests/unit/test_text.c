@@ -30,8 +30,15 @@ static const struct {
 	  .is_signed = 1,
 	  .pointers = 1,
 	  .kind = BPCOND_SYMBOL_ARRAY}},
+	{"shop::limit", {.address = 0x4041b0, .size = 4, .is_signed = 1}},
 	{"main", {.address = 0x401000, .kind = BPCOND_SYMBOL_FUNCTION}},
 	{"state", {.address = 0x4040a0, .kind = BPCOND_SYMBOL_OTHER}},
+	{"head", {.address = 0x404100, .kind = BPCOND_SYMBOL_OTHER, .extent = 24}},
+	{"next", {.address = 0x404120, .pointers = 1, .extent = 24}},
+	{"opaque", {.address = 0x404128, .pointers = 1, .extent = -1}},
+	{"heads", {.address = 0x404140, .kind = BPCOND_SYMBOL_ARRAY, .extent = 24}},
+	{"grid", {.address = 0x404180, .kind = BPCOND_SYMBOL_ARRAY}},
+	{"anything", {.address = 0x4041a0, .pointers = 1}},
 	{"self", {.address = (uint64_t)-8, .size = 8, .is_signed = 1, .base_register = "fs_base"}},
 	{"local", {.address = (uint64_t)-20, .size = 4, .is_signed = 1, .base_register = "rbp"}},
 	{"argument", {.size = 2, .base_register = "rsi", .kind = BPCOND_SYMBOL_IN_REGISTER}},
@@ -206,6 +213,10 @@ static const struct {
 	{"max - 1 > $rdi", "{\">\":[{\"-\":[{\"param\":\"max\"},1]},{\"reg\":\"rdi\"}]}"},
 	{"(u8) + 1", "{\"+\":[{\"param\":\"u8\"},1]}"},
 	{"flags == 1", "{\"==\":[{\"param\":\"flags\"},1]}"},
+	{"$rdi ? shop::limit : shop::limit + 1",
+	 "{\"as\":\"s32\",\"of\":{\"if\":[{\"reg\":\"rdi\"},{\"load\":\"s32\",\"at\":\"0x4041b0\"},"
+	 "{"
+	 "\"+\":[{\"load\":\"s32\",\"at\":\"0x4041b0\"},1]}]}}"},
 	{"counter > 5", "{\">\":[{\"load\":\"s32\",\"at\":\"0x404040\"},5]}"},
 	{"*name == 'a'",
 	 "{\"==\":[{\"load\":\"s8\",\"at\":{\"load\":\"u64\",\"at\":\"0x404050\"}},97]}"},
@@ -215,7 +226,17 @@ static const struct {
 	{"$rip == main", "{\"==\":[{\"reg\":\"rip\"},4198400]}"},
 	{"$rdi == &counter", "{\"==\":[{\"reg\":\"rdi\"},4210752]}"},
 	{"&table[1] == $rdi", "{\"==\":[4210788,{\"reg\":\"rdi\"}]}"},
-	{"*(short *)(&state + 6)", "{\"load\":\"s16\",\"at\":\"0x4040a6\"}"},
+	{"*(short *)((char *)&state + 6)", "{\"load\":\"s16\",\"at\":\"0x4040a6\"}"},
+	/* Pointers step by what they point to, also where that is no integer. */
+	{"*(int *)(&head + 2)", "{\"load\":\"s32\",\"at\":\"0x404130\"}"},
+	{"*(int *)((char *)&head + 4)", "{\"load\":\"s32\",\"at\":\"0x404104\"}"},
+	{"*(int *)(heads + 1)", "{\"load\":\"s32\",\"at\":\"0x404158\"}"},
+	{"*(long *)(next + 1)",
+	 "{\"load\":\"s64\",\"at\":{\"+\":[{\"load\":\"u64\",\"at\":\"0x404120\"},24]}}"},
+	{"*(long *)(anything + 1)",
+	 "{\"load\":\"s64\",\"at\":{\"+\":[{\"load\":\"u64\",\"at\":\"0x4041a0\"},1]}}"},
+	{"main + 4 == $rip", "{\"==\":[4198404,{\"reg\":\"rip\"}]}"},
+	{"&head - &head == 0 && sizeof head == 24 && &state == 0x4040a0 && &table == table", "1"},
 	{"self == 1", "{\"==\":[{\"load\":\"s64\",\"at\":{\"+\":[{\"reg\":\"fs_base\"},-8]}},1]}"},
 	{"local == 1", "{\"==\":[{\"load\":\"s32\",\"at\":{\"+\":[{\"reg\":\"rbp\"},-20]}},1]}"},
 	{"argument == 1", "{\"==\":[{\"as\":\"u16\",\"of\":{\"reg\":\"rsi\"}},1]}"},
@@ -268,6 +289,36 @@ START_TEST(test_variables_of_data_breakpoints_and_lent_filters)
 }
 END_TEST
 
+/* `value` has the type of what is watched, $_value is as the daemon gives it. */
+START_TEST(test_values_with_a_type)
+{
+	bpcond_text_scope scope = DATA;
+
+	scope.value_size = 4;
+	scope.value_is_signed = 1;
+	expect_tree("value < 0", &scope, "{\"<\":[{\"as\":\"s32\",\"of\":{\"var\":\"value\"}},0]}");
+	expect_tree("value - previous > 0", &scope,
+		    "{\">\":[{\"as\":\"s32\",\"of\":{\"-\":[{\"var\":\"value\"},{\"var\":"
+		    "\"previous\"}]}},0]}");
+	expect_tree("value == 0xffffffff", &scope,
+		    "{\"==\":[{\"as\":\"u32\",\"of\":{\"var\":\"value\"}},4294967295]}");
+	expect_tree("$_value < 5", &scope, "{\"<\":[{\"var\":\"value\"},5]}");
+	scope.value_size = 8;
+	expect_tree("previous < value", &scope,
+		    "{\"<\":[{\"as\":\"s64\",\"of\":{\"var\":\"previous\"}},{\"as\":\"s64\","
+		    "\"of\":{\"var\":\"value\"}}]}");
+	scope.value_is_signed = 0;
+	expect_tree("value < previous", &scope,
+		    "{\"<\":[{\"var\":\"value\"},{\"var\":\"previous\"}]}");
+	scope.value_size = 1;
+	expect_tree("value - 1 < 0", &scope,
+		    "{\"<\":[{\"-\":[{\"as\":\"u8\",\"of\":{\"var\":\"value\"}},1]},0]}");
+	/* Not one of the sizes that there are. */
+	scope.value_size = 3;
+	expect_tree("value < 5", &scope, "{\"<\":[{\"var\":\"value\"},5]}");
+}
+END_TEST
+
 /* ---- Mistakes -------------------------------------------------------------------------------- */
 
 static const struct {
@@ -308,6 +359,21 @@ static const struct {
 	{"nowhere == 1", 1, 1, "no place in memory"},
 	{"1 + state", 1, 5, "`state` is no integer"},
 	{"odd == 1", 1, 1, "no integer"},
+	{"head == 1", 1, 1, "*(int *)((char *)&head + 8)"},
+	{"*(short *)(&state + 6) == 1", 1, 19, "(char *)&"},
+	{"&state - 1 == 0", 1, 8, "by which C would step"},
+	{"&odd - &odd", 1, 6, "by which C would step"},
+	{"opaque + 1 == 0", 1, 8, "by which C would step"},
+	{"grid + 1 == 0", 1, 6, "by which C would step"},
+	{"&table + 1 == 0", 1, 8, "by which C would step"},
+	{"*&table == 1", 1, 1, "cast"},
+	{"heads[1] == 1", 1, 6, "no integer type"},
+	{"sizeof state", 1, 1, "size"},
+	{"GREEN == 1", 1, 1, "enum"},
+	{"shop::none == 1", 1, 1, "unknown name `shop::none`"},
+	{"shop:: limit == 1", 1, 8, "NAMESPACE::NAME"},
+	{"shop ::limit == 1", 1, 1, "unknown name `shop`"},
+	{"max::min == 1", 1, 1, "unknown name `max::min`"},
 	{"int == 1", 1, 1, "is a type"},
 	{"(float)$rdi", 1, 2, "`float` is no integer type"},
 	{"(struct foo *)$rdi", 1, 2, "`struct` is no integer type"},
@@ -575,6 +641,7 @@ static Suite *text_suite(void)
 
 	tcase_add_loop_test(trees, test_trees, 0, sizeof(TREES) / sizeof(TREES[0]));
 	tcase_add_test(trees, test_variables_of_data_breakpoints_and_lent_filters);
+	tcase_add_test(trees, test_values_with_a_type);
 	tcase_add_test(trees, test_registers_are_the_daemons);
 	suite_add_tcase(suite, trees);
 	tcase_add_loop_test(mistakes, test_mistakes, 0, sizeof(MISTAKES) / sizeof(MISTAKES[0]));
