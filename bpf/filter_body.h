@@ -104,7 +104,8 @@ static __always_inline void read_ids(struct bpf_pidns_info *room, __u64 *ret_pid
 
 /* What the watched memory holds now, and what it held at the evaluation before. (Where reads are
  * watched too, the kernel's included, this one traps again, is counted by the event, and shown to no
- * filter: such a breakpoint's traps are more than its evaluations.) The exchange is atomic, so of two threads that evaluate at once each sees the other's value or the one before. */
+ * filter: such a breakpoint's traps are more than its evaluations.) The exchange is atomic, so of two
+ * threads that evaluate at once each sees the other's value or the one before. */
 static __always_inline void read_value(struct condition_inputs *inputs, __u32 needs)
 {
 	__u64 value, known;

@@ -3,7 +3,7 @@
  * What a spec costs the daemon: it has one thread, and whatever time one user's spec takes every other
  * user waits. So specs at the limits of nodes, depth and text, those that invite the compiler or the
  * verifier to follow every combination of branches among them, are all taken; and where
- * BPCOND_ASSERT_COST is set, as ./run bench does, each by at most 5 ms of the daemon's CPU time.
+ * BPCOND_ASSERT_COST is set, as ./run bench --check does, each by at most 5 ms of the daemon's CPU time.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -125,7 +125,7 @@ static void costs_start(Costs *costs, Target *target)
 static void costs_end(const Costs *costs)
 {
 	fprintf(stderr, "at most %" PRIu64 " us\n", costs->most / 1000);
-	/* A test asserts behaviour, and leaves time to those who measure: ./run bench. */
+	/* A test asserts behaviour, and leaves time to those who measure: ./run bench --check. */
 	if (getenv("BPCOND_ASSERT_COST"))
 		ck_assert_msg(costs->failures == 0, "%u cost more than %d us, see above",
 			      costs->failures, MOST_NANOSECONDS / 1000);
