@@ -17,9 +17,6 @@
 #include "bpf/filter.h"
 #include "bpf/filter_thread.h"
 
-/* One past the last user address with four levels of page tables. */
-#define USER_END 0x7ffffffff000ULL
-
 extern const volatile struct filter_config config;
 
 /* Where the borrower puts the event that `counter` reads, at index 0. */
@@ -81,14 +78,6 @@ static __always_inline int read_counter(__u64 *ret)
 		return -1;
 	*ret = value.counter;
 	return 0;
-}
-
-/* The event's, which the borrower may have moved; an address of the kernel's is not told. */
-static __always_inline __u64 trap_address(struct bpf_perf_event_data *ctx)
-{
-	__u64 address = ctx->addr;
-
-	return address < USER_END ? address : 0;
 }
 
 #include "bpf/filter_body.h"

@@ -26,9 +26,4 @@ static __always_inline int read_counter(__u64 *ret)
 	return -1;
 }
 
-static __always_inline __u64 trap_address(struct bpf_perf_event_data *ctx)
-{
-	return config.address;
-}
-
 #endif

@@ -16,6 +16,9 @@
 #include "daemon/log.h"
 #include "daemon/util.h"
 
+/* More than there are, so that one given twice is always noticed. */
+#define MAX_OPTIONS 8
+
 /* A call, from its options on. */
 typedef struct Pending {
 	Process target;
@@ -46,8 +49,21 @@ static int read_option(sd_bus_message *message, const char *name, Pending *pendi
 	return r;
 }
 
+/* Return: 0; negative, and *error, when one of the names before is the last one. */
+static int check_given_once(const char *const names[], size_t n_names, sd_bus_error *error)
+{
+	for (size_t i = 0; i + 1 < n_names; i++)
+		if (strcmp(names[i], names[n_names - 1]) == 0)
+			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+						 "Option \"%s\" is given twice: leave one out.",
+						 names[i]);
+	return 0;
+}
+
 static int read_options(sd_bus_message *message, Pending *pending, sd_bus_error *error)
 {
+	const char *names[MAX_OPTIONS];
+	size_t n_names = 0;
 	int r;
 
 	pending->ring_bytes = SESSION_DEFAULT_RING_BYTES;
@@ -60,6 +76,13 @@ static int read_options(sd_bus_message *message, Pending *pending, sd_bus_error 
 		r = sd_bus_message_read(message, "s", &name);
 		if (r < 0)
 			return r;
+		/* Full only of known names, each once: what comes then is neither. */
+		if (n_names < MAX_OPTIONS) {
+			names[n_names++] = name;
+			r = check_given_once(names, n_names, error);
+			if (r < 0)
+				return r;
+		}
 		r = read_option(message, name, pending, error);
 		if (r < 0)
 			return r;

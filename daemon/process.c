@@ -56,6 +56,18 @@ static int pidfd_read_pid(int fd, long *ret)
 	return find_number(fdinfo, "Pid:", ret);
 }
 
+/* Whether a pidfd was opened for a thread, even its process's first: the kernel keeps that flag, O_EXCL
+ * by another name (PIDFD_THREAD). Such a one tells of that thread's end and not of its process's. */
+static int pidfd_is_of_thread(int fd, bool *ret)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	*ret = flags & O_EXCL;
+	return 0;
+}
+
 /* Whether `pid` is a process and not one of the other threads of one. Return: 0 and *ret; -ESRCH. */
 static int is_thread_group(pid_t pid, bool *ret)
 {
@@ -86,7 +98,7 @@ static int refuse_exited(Refusal *refusal)
 int process_from_pidfd(int fd, Process *ret, Refusal *refusal)
 {
 	Process process = PROCESS_NONE;
-	bool is_group;
+	bool is_group = false, is_thread = false;
 	long pid;
 	int r;
 
@@ -107,9 +119,11 @@ int process_from_pidfd(int fd, Process *ret, Refusal *refusal)
 	r = is_thread_group(pid, &is_group);
 	if (r == -ESRCH)
 		return refuse_exited(refusal);
+	if (r >= 0)
+		r = pidfd_is_of_thread(fd, &is_thread);
 	if (r < 0)
 		return r;
-	if (!is_group)
+	if (!is_group || is_thread)
 		return refuse(
 			refusal, REFUSED_INVALID_ARGUMENT,
 			"The pidfd is of a thread: pass the pidfd of its process, and name threads "

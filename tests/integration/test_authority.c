@@ -258,6 +258,15 @@ START_TEST(a_threads_descriptor)
 	ck_assert_int_eq(bus_try_open_descriptor(bus, fd, 0, &session, &error), 1);
 	ck_assert_msg(strlen(error.message) > 10, "%s", error.message);
 	sd_bus_error_free(&error);
+	close(fd);
+
+	/* The first thread's, which has the process's number: it tells of that thread's end only. */
+	fd = (int)syscall(SYS_pidfd_open, target.pid, O_EXCL);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bus_try_open_descriptor(bus, fd, 0, &session, &error), 1);
+	ck_assert_msg(strstr(error.message, "thread") != NULL, "%s", error.message);
+	sd_bus_error_free(&error);
+	close(fd);
 }
 END_TEST
 

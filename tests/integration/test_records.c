@@ -238,6 +238,25 @@ START_TEST(stack)
 }
 END_TEST
 
+/* Where code without frame pointers ends the chain, callers at zero are none. */
+START_TEST(stack_without_an_end)
+{
+	Scene *scene = scene_new(keep);
+	const struct bpcond_hit *hit = &scene->last.hit;
+	BusBreakpoint breakpoint;
+	uint64_t address_of_hit;
+
+	bus_add(&scene->session, &breakpoint,
+		"{'address': '0x%lx', 'capture': {'stack': 127}}", address(scene, "chain"));
+	target_ask(&scene->target, "done", "chain 1");
+	hits_wait(scene->hits, 1);
+	ck_assert_uint_eq(hit->stack_count, 1);
+	memcpy(&address_of_hit, behind_registers(hit), sizeof(address_of_hit));
+	ck_assert_uint_eq(address_of_hit, address(scene, "chain"));
+	scene_free(scene);
+}
+END_TEST
+
 START_TEST(stack_of_limited_depth)
 {
 	check_stack(1);
@@ -391,6 +410,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "all registers in the condition", all_registers_in_the_condition);
 	integration_add(suite, "memory", memory);
 	integration_add(suite, "the stack", stack);
+	integration_add(suite, "the stack without an end", stack_without_an_end);
 	integration_add(suite, "the stack to a limited depth", stack_of_limited_depth);
 	integration_add(suite, "the fault flag", fault_flag);
 	integration_add(suite, "the kernel's accesses", kernel_accesses);

@@ -314,6 +314,37 @@ START_TEST(ring_sizes_that_cannot_be)
 }
 END_TEST
 
+static void expect_invalid_options(sd_bus *bus, int pidfd, const char *part, const char *first,
+				   const char *second)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE, "OpenSession",
+			       &error, NULL, "ha{sv}", pidfd, 2, first, "t", UINT64_C(4096), second,
+			       "t", UINT64_C(8192));
+	ck_assert_int_lt(r, 0);
+	ck_assert_str_eq(error.name, SD_BUS_ERROR_INVALID_ARGS);
+	ck_assert_msg(strstr(error.message, part) != NULL, "%s", error.message);
+	sd_bus_error_free(&error);
+}
+
+START_TEST(options_that_cannot_be)
+{
+	sd_bus *bus = bus_connect();
+	Target target;
+	int pidfd;
+
+	target_start(&target, "loop", NULL, NULL);
+	pidfd = (int)syscall(SYS_pidfd_open, target.pid, 0);
+	expect_invalid_options(bus, pidfd, "\"hits-bytes\" is given twice", "hits-bytes",
+			       "hits-bytes");
+	expect_invalid_options(bus, pidfd, "no option \"hits_bytes\"", "hits-bytes", "hits_bytes");
+	ck_assert_uint_eq(bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions"), 0);
+	close(pidfd);
+}
+END_TEST
+
 int main(int argc, char *argv[])
 {
 	Suite *suite = suite_create("refusals");
@@ -326,5 +357,6 @@ int main(int argc, char *argv[])
 	integration_add(suite, "threads that are not the target's",
 			threads_that_are_not_the_targets);
 	integration_add(suite, "ring sizes that cannot be", ring_sizes_that_cannot_be);
+	integration_add(suite, "options that cannot be", options_that_cannot_be);
 	return integration_run(suite, argc, argv);
 }

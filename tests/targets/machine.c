@@ -23,9 +23,10 @@
 #define PATTERN "0x1122334455667700"
 #define GS_BASE 0x123456789000
 
-extern char registers_instruction[], pieces_instruction[], read_return[];
+extern char registers_instruction[], pieces_instruction[], chain_instruction[], read_return[];
 void registers_run(void);
 void pieces_run(const void *at);
+void chain_run(void);
 long read_run(long fd, void *buffer, long size);
 
 /* The stack pointer at registers_instruction. */
@@ -70,6 +71,21 @@ __asm__(".text\n"
 	".globl pieces_instruction\n"
 	"pieces_instruction:\n"
 	"	nop\n"
+	"	ret\n"
+	/* a frame pointer to two chained frames that return to nothing, as where a chain ends */
+	"chain_run:\n"
+	"	push %rbp\n"
+	"	push $0\n"
+	"	push $0\n"
+	"	mov %rsp, %rbp\n"
+	"	push $0\n"
+	"	push %rbp\n"
+	"	mov %rsp, %rbp\n"
+	".globl chain_instruction\n"
+	"chain_instruction:\n"
+	"	nop\n"
+	"	add $32, %rsp\n"
+	"	pop %rbp\n"
 	"	ret\n"
 	"read_run:\n"
 	"	xor %eax, %eax\n"
@@ -154,6 +170,7 @@ int main(void)
 	target_address("stack_sink", (const void *)(uintptr_t)&stack_sink);
 	target_address("returns_1", stack_returns_1);
 	target_address("returns_2", stack_returns_2);
+	target_address("chain", chain_instruction);
 	target_address("buffer", (const void *)(uintptr_t)&buffer);
 	target_address("read_return", read_return);
 	target_say("ready");
@@ -165,6 +182,8 @@ int main(void)
 				pieces_run(page_end);
 			else if (strcmp(command, "stack") == 0)
 				stack_outer(i);
+			else if (strcmp(command, "chain") == 0)
+				chain_run();
 			else if (strcmp(command, "read") == 0)
 				read_once(pipe_fds);
 			else if (strcmp(command, "poke") == 0)
