@@ -22,6 +22,7 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/session.h"
+#include "daemon/supported.h"
 
 /* What one user may have at a time, in the order of QuotaResource. */
 static const uint64_t default_limits[QUOTA_RESOURCES] = {
@@ -162,6 +163,12 @@ static int serve(sd_event *event, const Options *options, bool *ret_started)
 		log_cannot_serve("cannot load the BPF programs: %s%s", strerror(-r),
 				 r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
 		goto finish;
+	}
+	if (broker->features.perf_error < 0) {
+		Refusal refusal;
+
+		refuse_perf(&refusal, broker->features.perf_error);
+		log_warning("%s", refusal.text);
 	}
 	r = bus_serve(bus, broker, event);
 	if (r < 0) {

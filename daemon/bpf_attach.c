@@ -33,6 +33,7 @@
 #include <linux/perf_event.h>
 
 #include "daemon/bpf_attach.h"
+#include "daemon/supported.h"
 #include "daemon/util.h"
 
 /* How long to wait for threads to leave clone(2). One that takes longer is not starting a thread:
@@ -101,24 +102,6 @@ static struct perf_event_attr breakpoint_attr(const Spec *spec)
 		break;
 	}
 	return attr;
-}
-
-int refuse_perf(Refusal *refusal, int error)
-{
-	_cleanup_free_ char *paranoid = NULL;
-
-	if (read_small_file("/proc/sys/kernel/perf_event_paranoid", &paranoid) == 0 &&
-	    atoi(paranoid) > 2)
-		return refuse(
-			refusal, REFUSED_NOT_SUPPORTED,
-			"The kernel refuses perf events to bpcondd because "
-			"kernel.perf_event_paranoid is %d; an administrator can allow them with: "
-			"sysctl kernel.perf_event_paranoid=2",
-			atoi(paranoid));
-	return refuse(refusal, REFUSED_NOT_SUPPORTED,
-		      "The kernel refused a hardware breakpoint on this process (%s); a security "
-		      "module or the service's system call filter may forbid perf_event_open.",
-		      strerror(-error));
 }
 
 int refuse_executing(Refusal *refusal)
@@ -559,30 +542,4 @@ void exec_watch_close(int fd, void *memory)
 	if (memory)
 		munmap(memory, sysconf(_SC_PAGESIZE));
 	close_fd(fd);
-}
-
-int hardware_slots(void)
-{
-	static const uint64_t watched;
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_BREAKPOINT,
-		.size = sizeof(attr),
-		.bp_type = HW_BREAKPOINT_W,
-		.bp_addr = (uintptr_t)&watched,
-		.bp_len = sizeof(watched),
-		.disabled = 1,
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-	};
-	int fds[64], n = 0, r = 0;
-
-	while (n < (int)(sizeof(fds) / sizeof(fds[0]))) {
-		r = event_open(&attr, 0);
-		if (r < 0)
-			break;
-		fds[n++] = r;
-	}
-	for (int i = 0; i < n; i++)
-		close(fds[i]);
-	return n > 0 || r == -ENOSPC ? n : r;
 }

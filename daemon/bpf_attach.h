@@ -79,13 +79,7 @@ int event_set_read_traps(const EventSet *set, uint64_t *ret);
 int exec_watch_open(pid_t tid, void **ret_memory);
 void exec_watch_close(int fd, void *memory);
 
-/* Hardware breakpoints that a thread has, tried on the calling one. Return: negative errno. */
-int hardware_slots(void);
-
 /* The text for a target that does not leave execve(2). */
 int refuse_executing(Refusal *refusal);
-
-/* The text for a kernel that refuses perf events altogether, with the setting. */
-int refuse_perf(Refusal *refusal, int error);
 
 #endif

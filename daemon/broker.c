@@ -21,6 +21,9 @@ int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
 	r = quota_new(limits, &broker->quota);
 	if (r < 0)
 		goto fail;
+	r = features_probe(&broker->features);
+	if (r < 0)
+		goto fail;
 	r = filter_engine_new(&broker->engine);
 	if (r < 0)
 		goto fail;
@@ -32,6 +35,16 @@ int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
 fail:
 	broker_free(broker);
 	return r;
+}
+
+const Features *broker_features(Broker *broker)
+{
+	int paranoid;
+
+	if (read_perf_event_paranoid(&paranoid) == 0 &&
+	    paranoid != broker->features.perf_event_paranoid)
+		features_probe(&broker->features);
+	return &broker->features;
 }
 
 Broker *broker_free(Broker *broker)

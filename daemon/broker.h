@@ -12,6 +12,7 @@
 #include "daemon/bpf_engine.h"
 #include "daemon/bpf_tasks.h"
 #include "daemon/quota.h"
+#include "kernel/features.h"
 
 typedef struct Breakpoint Breakpoint;
 typedef struct Broker Broker;
@@ -39,6 +40,7 @@ struct Broker {
 	sd_event *event; /* borrowed */
 	TaskReader *reader;
 	FilterEngine *engine;
+	Features features; /* see broker_features */
 	QuotaTable *quota;
 	BrokerHooks hooks;
 	Session *sessions; /* list by Session.next, newest first; owns */
@@ -54,6 +56,13 @@ struct Broker {
  */
 int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
 	       const BrokerHooks *hooks, Broker **ret);
+
+/*
+ * What the kernel can do. Found out at start, and anew when kernel.perf_event_paranoid has another value
+ * than it had then: on it depends whether the daemon may try at all. Where that cannot be done, what
+ * is known stays.
+ */
+const Features *broker_features(Broker *broker);
 
 /* Ends all sessions (SESSION_DAEMON_STOPPING). Return: NULL. */
 Broker *broker_free(Broker *broker);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/bpf_attach.h"
 #include "daemon/bus.h"
 #include "daemon/check_spec.h"
 #include "daemon/util.h"
@@ -64,39 +63,28 @@ static int property_version(sd_bus *sdbus, const char *path, const char *interfa
 	return sd_bus_message_append(reply, "s", BPCOND_VERSION);
 }
 
-static int read_paranoid(int *ret)
-{
-	_cleanup_free_ char *text = NULL;
-	int r;
-
-	r = read_small_file("/proc/sys/kernel/perf_event_paranoid", &text);
-	if (r < 0)
-		return r;
-	*ret = atoi(text);
-	return 0;
-}
-
 static int property_features(sd_bus *sdbus, const char *path, const char *interface,
 			     const char *property, sd_bus_message *reply, void *userdata,
 			     sd_bus_error *error)
 {
 	Bus *bus = userdata;
-	int paranoid = 0, slots, r;
+	const Features *features = broker_features(bus->broker);
+	int r;
 
 	r = sd_bus_message_open_container(reply, 'a', "{sv}");
 	if (r < 0)
 		return r;
-	slots = hardware_slots();
 	r = sd_bus_message_append(reply, "{sv}{sv}", "hardware-slots", "u",
-				  (uint32_t)(slots < 0 ? 0 : slots), "btf", "b",
-				  bus->broker->engine->task != NULL);
+				  features->hardware_slots, "perf-event-paranoid", "i",
+				  features->perf_event_paranoid);
 	if (r < 0)
 		return r;
-	r = read_paranoid(&paranoid);
-	if (r == 0)
-		r = sd_bus_message_append(reply, "{sv}", "perf-event-paranoid", "i", paranoid);
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < N_FEATURE_NAMES; i++) {
+		r = sd_bus_message_append(reply, "{sv}", feature_names[i].name, "b",
+					  feature_get(features, &feature_names[i]));
+		if (r < 0)
+			return r;
+	}
 	return sd_bus_message_close_container(reply);
 }
 

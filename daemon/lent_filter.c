@@ -5,6 +5,7 @@
 #include "daemon/authority.h"
 #include "daemon/lent_filter.h"
 #include "daemon/process.h"
+#include "daemon/supported.h"
 #include "daemon/util.h"
 
 static bool has_one_identity(const struct task_facts *task, uid_t uid,
@@ -134,6 +135,9 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 		if (r != 0)
 			return r;
 	}
+	r = supported_lent(broker_features(broker), ring_bytes != 0, only_when_traced, refusal);
+	if (r != 0)
+		return r;
 	r = describe_borrower(broker, owner, only_when_traced, &loan, refusal);
 	if (r != 0)
 		return r;

@@ -9,6 +9,7 @@
 #include "daemon/limit_watch.h"
 #include "daemon/session.h"
 #include "daemon/spec.h"
+#include "daemon/supported.h"
 #include "daemon/util.h"
 
 const char *session_end_name(SessionEnd end)
@@ -211,7 +212,9 @@ int session_add_breakpoint(Session *session, const char *text, size_t length, Br
 	r = spec_parse(text, length, &spec, refusal);
 	if (r != 0)
 		return r;
-	r = quota_take(broker->quota, session->owner.uid, QUOTA_BREAKPOINTS, 1, refusal);
+	r = supported_spec(broker_features(broker), spec, refusal);
+	if (r == 0)
+		r = quota_take(broker->quota, session->owner.uid, QUOTA_BREAKPOINTS, 1, refusal);
 	if (r != 0) {
 		spec_free(spec);
 		return r;

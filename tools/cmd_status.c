@@ -36,6 +36,17 @@ static void print_table(const char *title, struct json_object *table)
 	}
 }
 
+/* A kernel that refuses every perf event to the daemon: then there is not one slot to be had. */
+static void print_paranoid(struct json_object *features)
+{
+	int paranoid = json_object_get_int(member(features, "perf-event-paranoid"));
+
+	if (paranoid > 2 && json_object_get_int(member(features, "hardware-slots")) == 0)
+		printf("No breakpoint can be set: kernel.perf_event_paranoid is %d. An "
+		       "administrator can allow them with: sysctl kernel.perf_event_paranoid=2\n",
+		       paranoid);
+}
+
 static void print_status(const Tool *tool, struct json_object *properties)
 {
 	printf("bpcondd ");
@@ -43,6 +54,7 @@ static void print_status(const Tool *tool, struct json_object *properties)
 	printf(" answers on the %s%s\n", tool->bus != NULL ? "bus " : "system bus",
 	       tool->bus != NULL ? tool->bus : "");
 	print_table("This kernel:", member(properties, "Features"));
+	print_paranoid(member(properties, "Features"));
 	print_table("Limits for each user:", member(properties, "Limits"));
 	printf("Open now: %d sessions, %d breakpoints\n",
 	       json_object_get_int(member(properties, "Sessions")),

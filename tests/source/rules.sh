@@ -22,7 +22,7 @@ check() {
 }
 
 sources() {
-	find bench bpf client condition daemon examples include json tests tools \
+	find bench bpf client condition daemon examples include json kernel tests tools \
 		-name '*.[ch]' -type f | sort
 }
 
@@ -50,6 +50,7 @@ check "conditions do no I/O and know no kernel" "$(grep -lE \
 	'include <(unistd|fcntl|bpf/|systemd/|sys/ioctl|sys/syscall)' condition/*.[ch] || true)"
 check "layers include downwards" "$(
 	grep -lE 'include "(daemon|client|tools)/' json/*.[ch] condition/*.[ch] bpf/*.[ch] || true
+	grep -lE 'include "(daemon|client|tools|condition|json|bpf)/' kernel/*.[ch] || true
 	grep -lE 'include "(daemon|tools)/' client/*.[ch] || true
 	grep -lE 'include "(client|tools)/' daemon/*.[ch] | but_for '^daemon/forward' || true
 	grep -lE 'include "daemon/' tools/*.[ch] || true
