@@ -9,14 +9,20 @@
 
 #include "bpf/filter_ours.h"
 
-static __always_inline struct pt_regs *user_registers(struct bpf_perf_event_data *ctx)
+static __always_inline bpf_user_pt_regs_t *user_registers(struct bpf_perf_event_data *ctx)
 {
-	return (struct pt_regs *)&ctx->regs;
+	return &ctx->regs;
 }
 
 static __always_inline int from_kernel(struct bpf_perf_event_data *ctx)
 {
 	return 0;
+}
+
+/* On arm64 a spec with a signal gets the other program (filter_task.bpf.c). */
+static __always_inline int may_signal(void)
+{
+	return MACHINE_X86;
 }
 
 /* A spec that asks for these gets the other program (filter_task.bpf.c). */

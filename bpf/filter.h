@@ -10,11 +10,13 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+#include "bpf/machine.h"
+
 enum {
 	FILTER_SCRATCH_BYTES = 8192, /* CONDITION_MAX_TEXT bytes and room to bound a read */
 	FILTER_MAX_PIECES = 8,
 	FILTER_MAX_STACK = 127,
-	FILTER_REGISTERS = 21, /* words of struct pt_regs */
+	FILTER_REGISTERS = MACHINE_REGISTER_WORDS,
 };
 
 /* Marks the places of generated code: an immediate with the place's number added. */
@@ -59,6 +61,7 @@ struct filter_config {
 	__u32 cpu_mask;         /* slots of the counters map, a power of two, less one */
 	__u64 address;          /* the breakpoint's */
 	__u32 value_length;     /* bytes of `value` to read at address; 0: value is not needed */
+	__u32 before_access;    /* a data breakpoint that traps before the access */
 	__u32 needs;            /* CONDITION_NEEDS_* (condition/condition.h) */
 	__u32 copies_registers; /* for the condition; see filter_body.h */
 	__u32 fault_is_hit;

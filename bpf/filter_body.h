@@ -22,12 +22,14 @@
  *   from_kernel       whether the trap came from the kernel
  *   thread_bases      fs_base and gs_base
  *   read_counter      the client's own counter
+ *   may_signal        whether the spec's signal may be sent to this thread now
  */
 #ifndef FILTER_BODY_H
 #define FILTER_BODY_H
 
 #include "bpcond/hit.h"
 #include "bpf/filter.h"
+#include "bpf/filter_capture.h"
 #include "condition/needs.h"
 
 #define PAGE_BYTES      4096
@@ -152,13 +154,13 @@ static __always_inline void read_inputs(struct condition_inputs *inputs, __u32 n
  * load it moves all of the program and what it knows of it: a hundred of them would take longer than
  * all the rest of loading.
  */
-static __always_inline struct pt_regs *copy_registers(const struct pt_regs *regs,
-						      struct filter_scratch *room)
+static __always_inline bpf_user_pt_regs_t *copy_registers(const bpf_user_pt_regs_t *regs,
+							  struct filter_scratch *room)
 {
 #pragma unroll
 	for (int i = 0; i < FILTER_REGISTERS; i++)
 		room->registers[i] = ((const volatile __u64 *)regs)[i];
-	return (struct pt_regs *)room->registers;
+	return (bpf_user_pt_regs_t *)room->registers;
 }
 
 /* Whether skip, every and limit let this one through: exact, since each true condition takes a
@@ -182,49 +184,6 @@ static __always_inline int let_through(void)
 	}
 	return 1;
 }
-
-#define CAPTURE(bit, expression)                          \
-	do {                                              \
-		if (config.registers & (1ULL << (bit))) { \
-			*data = (expression);             \
-			data++;                           \
-		}                                         \
-	} while (0)
-
-static __always_inline __u64 *capture_registers(__u64 *data, const struct pt_regs *regs)
-{
-	__u64 fs = 0, gs = 0;
-
-	CAPTURE(BPCOND_REG_RAX, regs->rax);
-	CAPTURE(BPCOND_REG_RBX, regs->rbx);
-	CAPTURE(BPCOND_REG_RCX, regs->rcx);
-	CAPTURE(BPCOND_REG_RDX, regs->rdx);
-	CAPTURE(BPCOND_REG_RSI, regs->rsi);
-	CAPTURE(BPCOND_REG_RDI, regs->rdi);
-	CAPTURE(BPCOND_REG_RBP, regs->rbp);
-	CAPTURE(BPCOND_REG_RSP, regs->rsp);
-	CAPTURE(BPCOND_REG_R8, regs->r8);
-	CAPTURE(BPCOND_REG_R9, regs->r9);
-	CAPTURE(BPCOND_REG_R10, regs->r10);
-	CAPTURE(BPCOND_REG_R11, regs->r11);
-	CAPTURE(BPCOND_REG_R12, regs->r12);
-	CAPTURE(BPCOND_REG_R13, regs->r13);
-	CAPTURE(BPCOND_REG_R14, regs->r14);
-	CAPTURE(BPCOND_REG_R15, regs->r15);
-	CAPTURE(BPCOND_REG_RIP, regs->rip);
-	CAPTURE(BPCOND_REG_EFLAGS, regs->eflags);
-	/* With FRED the words above the selectors hold what the event delivery left there. */
-	CAPTURE(BPCOND_REG_CS, regs->cs & 0xffff);
-	CAPTURE(BPCOND_REG_SS, regs->ss & 0xffff);
-	CAPTURE(BPCOND_REG_ORIG_RAX, regs->orig_rax);
-	if (config.registers & (1ULL << BPCOND_REG_FS_BASE | 1ULL << BPCOND_REG_GS_BASE))
-		thread_bases(&fs, &gs);
-	CAPTURE(BPCOND_REG_FS_BASE, fs);
-	CAPTURE(BPCOND_REG_GS_BASE, gs);
-	return data;
-}
-
-#undef CAPTURE
 
 /*
  * One piece of user memory. Where all of it cannot be read, what lies before the first page end
@@ -263,7 +222,7 @@ static __always_inline __u64 *capture_piece(__u64 *data, __u64 at, __u64 faulted
 	return (__u64 *)(content + (bytes + 7) / 8 * 8);
 }
 
-static __always_inline __u64 *capture_memory(__u64 *data, struct pt_regs *regs)
+static __always_inline __u64 *capture_memory(__u64 *data, bpf_user_pt_regs_t *regs)
 {
 	struct filter_scratch *room = find_room(); /* with the inputs that the condition had */
 	__u64 *at, faults;
@@ -319,7 +278,7 @@ static __attribute__((noinline)) int record_hit(struct bpf_perf_event_data *ctx,
 						__u64 cpu, __u32 flags)
 {
 	__u64 sequence = __sync_fetch_and_add(&control.sequence, 1);
-	struct pt_regs *regs = user_registers(ctx);
+	bpf_user_pt_regs_t *regs = user_registers(ctx);
 	struct bpf_pidns_info ids = {};
 	struct bpcond_hit *hit;
 	__u64 pid, tid, *data;
@@ -367,7 +326,7 @@ static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 	struct filter_scratch *room = (void *)&control;
 	__u32 needs = config.needs;
 	struct bpcond_counters *count;
-	struct pt_regs *regs;
+	bpf_user_pt_regs_t *regs;
 	__u64 verdict;
 	__u32 flags = 0;
 
@@ -407,8 +366,10 @@ static __always_inline int filter_trap(struct bpf_perf_event_data *ctx)
 	count->hits++;
 	if (from_kernel(ctx))
 		flags |= BPCOND_HIT_FROM_KERNEL;
+	if (config.before_access)
+		flags |= BPCOND_HIT_BEFORE_ACCESS;
 	/* Before the record is written, so that the record can say that it was not sent. */
-	if (config.signal && bpf_send_signal_thread(config.signal)) {
+	if (config.signal && (!may_signal() || bpf_send_signal_thread(config.signal))) {
 		count->unsignalled++;
 		flags |= BPCOND_HIT_UNSIGNALLED;
 	}

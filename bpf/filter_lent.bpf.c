@@ -80,6 +80,12 @@ static __always_inline int read_counter(__u64 *ret)
 	return 0;
 }
 
+/* Never asked: a lent filter has no signal. */
+static __always_inline int may_signal(void)
+{
+	return 0;
+}
+
 #include "bpf/filter_body.h"
 
 SEC("perf_event")

@@ -11,6 +11,12 @@
 
 #include "bpf/filter_ours.h"
 #include "bpf/filter_thread.h"
+
+static __always_inline int may_signal(void)
+{
+	return may_signal_task(config.signal);
+}
+
 #include "bpf/filter_body.h"
 
 SEC("perf_event")

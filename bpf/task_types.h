@@ -8,6 +8,8 @@
 
 #include <bpf/bpf_core_read.h>
 
+#include "bpf/machine.h"
+
 #define PF_EXITING        0x4
 #define PF_KTHREAD        0x200000
 #define MMF_DUMPABLE_MASK 0x3
@@ -104,15 +106,43 @@ struct signal_struct {
 	struct list_head thread_head;
 };
 
+#if MACHINE_X86
 struct thread_struct {
 	unsigned long fsbase;
 	unsigned long gsbase;
 };
+#elif MACHINE_ARM64
+struct thread_struct {};
+
+/* What lies behind the user's registers. */
+struct pt_regs {
+	__u64 orig_x0;
+	int syscallno;
+};
+#endif
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[1];
+};
+
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
 
 struct task_struct {
 	struct thread_struct thread;
 	unsigned int __state;
 	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+	sigset_t blocked;
 	struct list_head thread_node;
 	unsigned int flags;
 	int exit_state;

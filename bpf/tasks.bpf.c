@@ -9,7 +9,9 @@
  * the answer stale but nothing worse; whoever acts on an answer acts first and reads again after.
  */
 #include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
 #include <linux/ptrace.h>
+#include <asm/unistd.h>
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/task_types.h"
@@ -80,6 +82,18 @@ static __always_inline __u32 id_of(struct task_struct *task, const struct namesp
 	return upid.ns == reader->ns ? upid.nr : 0;
 }
 
+/* The number of the system call that a thread is in, and its first argument. */
+static __always_inline int read_call(struct pt_regs *regs, __u64 *ret_first)
+{
+#if MACHINE_X86
+	*ret_first = BPF_PROBE_READ(regs, rdi);
+	return BPF_PROBE_READ(regs, orig_rax);
+#elif MACHINE_ARM64
+	*ret_first = BPF_CORE_READ(regs, orig_x0);
+	return BPF_CORE_READ(regs, syscallno);
+#endif
+}
+
 /*
  * A thread inside clone(2) may be past the point at which its events are inherited by a child that
  * nobody can see yet. The saved registers tell the system call; of a thread that runs in user mode
@@ -90,15 +104,15 @@ static __always_inline __u32 id_of(struct task_struct *task, const struct namesp
  */
 static __always_inline int is_starting_thread(struct task_struct *task)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	__u64 call = BPF_PROBE_READ(regs, orig_rax);
+	__u64 flags;
+	int call;
 
 	if (task->__state & (TASK_STOPPED_TRACED | TASK_WAKEKILL))
 		return 0;
-
-	if (call == 56) /* clone */
-		return (BPF_PROBE_READ(regs, rdi) & CLONE_THREAD) != 0;
-	return call == 435; /* clone3 */
+	call = read_call((struct pt_regs *)bpf_task_pt_regs(task), &flags);
+	if (call == __NR_clone)
+		return (flags & CLONE_THREAD) != 0;
+	return call == __NR_clone3;
 }
 
 static __always_inline struct perf_event_context *events_of(struct task_struct *task)

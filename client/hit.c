@@ -10,49 +10,24 @@
 #include <string.h>
 
 #include "bpcond/bpcond.h"
+#include "client/machine.h"
 
 enum {
 	/* Far above what a spec can ask for; keeps the walk over a hostile record short. */
 	MAX_PIECES = 64,
 };
 
-static const char *const register_names[BPCOND_REG_COUNT] = {
-	[BPCOND_REG_RAX] = "rax",
-	[BPCOND_REG_RBX] = "rbx",
-	[BPCOND_REG_RCX] = "rcx",
-	[BPCOND_REG_RDX] = "rdx",
-	[BPCOND_REG_RSI] = "rsi",
-	[BPCOND_REG_RDI] = "rdi",
-	[BPCOND_REG_RBP] = "rbp",
-	[BPCOND_REG_RSP] = "rsp",
-	[BPCOND_REG_R8] = "r8",
-	[BPCOND_REG_R9] = "r9",
-	[BPCOND_REG_R10] = "r10",
-	[BPCOND_REG_R11] = "r11",
-	[BPCOND_REG_R12] = "r12",
-	[BPCOND_REG_R13] = "r13",
-	[BPCOND_REG_R14] = "r14",
-	[BPCOND_REG_R15] = "r15",
-	[BPCOND_REG_RIP] = "rip",
-	[BPCOND_REG_EFLAGS] = "eflags",
-	[BPCOND_REG_CS] = "cs",
-	[BPCOND_REG_SS] = "ss",
-	[BPCOND_REG_ORIG_RAX] = "orig_rax",
-	[BPCOND_REG_FS_BASE] = "fs_base",
-	[BPCOND_REG_GS_BASE] = "gs_base",
-};
-
 const char *bpcond_register_name(enum bpcond_register id)
 {
 	if ((unsigned)id >= BPCOND_REG_COUNT)
 		return NULL;
-	return register_names[id];
+	return machine_register_names[id];
 }
 
 int bpcond_register_by_name(const char *name)
 {
 	for (int i = 0; i < BPCOND_REG_COUNT; i++) {
-		if (strcmp(register_names[i], name) == 0)
+		if (strcmp(machine_register_names[i], name) == 0)
 			return i;
 	}
 	return -ENOENT;
@@ -98,7 +73,8 @@ static bool walk(const struct bpcond_hit *hit, unsigned index, size_t *ret_offse
 int bpcond_hit_check(const void *record, size_t size)
 {
 	const struct bpcond_hit *hit = record;
-	const uint16_t known = BPCOND_HIT_FAULT | BPCOND_HIT_FROM_KERNEL | BPCOND_HIT_UNSIGNALLED;
+	const uint16_t known = BPCOND_HIT_FAULT | BPCOND_HIT_FROM_KERNEL | BPCOND_HIT_UNSIGNALLED |
+			       BPCOND_HIT_BEFORE_ACCESS;
 	size_t offset;
 
 	if (size < sizeof(*hit) || hit->size != size || size % 8 != 0)

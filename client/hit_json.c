@@ -80,6 +80,7 @@ static void add_flags(Line *line, uint16_t flags)
 		{BPCOND_HIT_FAULT, "fault"},
 		{BPCOND_HIT_FROM_KERNEL, "from-kernel"},
 		{BPCOND_HIT_UNSIGNALLED, "unsignalled"},
+		{BPCOND_HIT_BEFORE_ACCESS, "before-access"},
 	};
 	const char *comma = "";
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client/internal.h"
+#include "client/machine.h"
 #include "client/symbols.h"
 
 enum {
@@ -256,8 +257,8 @@ static int append_register(Build *build, struct json_object *array, const char *
 	if (length >= sizeof(copy) || bpcond_register_by_name(copy) < 0)
 		return error_set(build->error, -EINVAL, CLIENT_ERROR_SPEC,
 				 "'%.*s' is no register that can be captured; use 'all' or names "
-				 "like rip,rdi,r8,eflags,fs_base",
-				 (int)(length < 64 ? length : 64), name);
+				 "like %s",
+				 (int)(length < 64 ? length : 64), name, machine_capture_examples);
 	return append(build, array, json_object_new_string(copy));
 }
 

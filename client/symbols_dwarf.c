@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/machine.h"
 #include "client/symbols.h"
 
 enum {
@@ -238,15 +239,10 @@ Dwarf_Die *symbols_unit_at(const Module *module, uint64_t address, Dwarf_Addr *r
 
 /* ---- Local variables ------------------------------------------------------------------------- */
 
-/* DWARF's register numbers on x86-64, those that a frame can be based on and all others. */
+/* A register that a frame can be based on. Return: NULL for others. */
 static const char *register_name(unsigned number)
 {
-	static const char *const NAMES[] = {
-		"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp",
-		"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
-	};
-
-	return number < sizeof(NAMES) / sizeof(NAMES[0]) ? NAMES[number] : NULL;
+	return number < n_machine_dwarf_registers ? machine_dwarf_registers[number] : NULL;
 }
 
 /* The one step "register plus offset". Return: false if it is another expression. */
@@ -311,12 +307,11 @@ static bool frame_base(const bpcond_symbols *symbols, const Module *module, Dwar
 
 /*
  * At a function's entry its arguments are where the calling convention puts them, and not yet in the
- * frame where unoptimised code's debug information looks for them. x86-64 System V: integers and pointers
- * in six registers, in order; what is passed or returned in another way would shift them.
+ * frame where unoptimised code's debug information looks for them: integers and pointers in registers, in
+ * order; what is passed or returned in another way would shift them.
  */
 static int argument_at_entry(Dwarf_Die *function, Dwarf_Die *parameter, bpcond_symbol *ret)
 {
-	static const char *const ARGUMENTS[] = {"rdi", "rsi", "rdx", "rcx", "r8", "r9"};
 	bpcond_symbol other;
 	Dwarf_Die type, child;
 	size_t index = 0;
@@ -331,11 +326,11 @@ static int argument_at_entry(Dwarf_Die *function, Dwarf_Die *parameter, bpcond_s
 		if (dwarf_tag(&child) != DW_TAG_formal_parameter)
 			continue;
 		describe_variable(&child, &other);
-		if (other.kind != BPCOND_SYMBOL_INTEGER || index >= 6)
+		if (other.kind != BPCOND_SYMBOL_INTEGER || index >= n_machine_arguments)
 			return -EOPNOTSUPP;
 		if (dwarf_dieoffset(&child) == dwarf_dieoffset(parameter)) {
 			ret->kind = BPCOND_SYMBOL_IN_REGISTER;
-			ret->base_register = ARGUMENTS[index];
+			ret->base_register = machine_arguments[index];
 			return 0;
 		}
 		index++;

@@ -1,85 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Registers of x86-64 under gdb's names and with gdb's types, as gdb 13 prints them for `ptype $NAME`:
- * general registers are long and their parts signed, the stack, frame and instruction pointers are
- * pointers. $sp, $fp, $pc and $ps are gdb's second names; $r8b is the assembler's name for gdb's $r8l.
- */
+/* Variables and functions of conditions in text, and looking up names: registers are the machine's. */
 #include <string.h>
 
+#include "client/machine.h"
 #include "client/text_names.h"
 
 #define SIGNED_TYPE(bytes)                       \
 	{                                        \
 		.size = bytes, .is_signed = true \
 	}
-
-#define LONG(name)                             \
-	{                                      \
-		name, TREE_S64, SIGNED_TYPE(8) \
-	}
-#define INT(name)                              \
-	{                                      \
-		name, TREE_S32, SIGNED_TYPE(4) \
-	}
-#define SHORT(name)                            \
-	{                                      \
-		name, TREE_S16, SIGNED_TYPE(2) \
-	}
-#define CHAR(name)                            \
-	{                                     \
-		name, TREE_S8, SIGNED_TYPE(1) \
-	}
-#define POINTER(name)                 \
-	{                             \
-		name, TREE_U64,       \
-		{                     \
-			.pointers = 1 \
-		}                     \
-	}
-
-#define LETTER(x) LONG("r" x "x"), INT("e" x "x"), SHORT(x "x"), CHAR(x "l"), CHAR(x "h")
-#define INDEX(x)  LONG("r" x "i"), INT("e" x "i"), SHORT(x "i"), CHAR(x "il")
-#define NUMBER(x) LONG("r" x), INT("r" x "d"), SHORT("r" x "w"), CHAR("r" x "l")
-
-static const TextRegister REGISTERS[] = {
-	LETTER("a"),
-	LETTER("b"),
-	LETTER("c"),
-	LETTER("d"),
-	INDEX("s"),
-	INDEX("d"),
-	POINTER("rbp"),
-	INT("ebp"),
-	SHORT("bp"),
-	CHAR("bpl"),
-	POINTER("rsp"),
-	INT("esp"),
-	CHAR("spl"),
-	NUMBER("8"),
-	NUMBER("9"),
-	NUMBER("10"),
-	NUMBER("11"),
-	NUMBER("12"),
-	NUMBER("13"),
-	NUMBER("14"),
-	NUMBER("15"),
-	POINTER("rip"),
-	{"eflags", TREE_U64, {.size = 8}},
-	/* The tree reads the two selectors as the 16 bits that they have; gdb's type is int. */
-	{"cs", TREE_U16, SIGNED_TYPE(4)},
-	{"ss", TREE_U16, SIGNED_TYPE(4)},
-	LONG("orig_rax"),
-	LONG("fs_base"),
-	LONG("gs_base"),
-};
-
-static const struct {
-	const char *name, *same;
-} SECOND_NAMES[] = {
-	{"sp", "rsp"},    {"fp", "rbp"},    {"pc", "rip"},    {"ps", "eflags"},
-	{"r8b", "r8l"},   {"r9b", "r9l"},   {"r10b", "r10l"}, {"r11b", "r11l"},
-	{"r12b", "r12l"}, {"r13b", "r13l"}, {"r14b", "r14l"}, {"r15b", "r15l"},
-};
 
 #define INT_RANGE                   \
 	{                           \
@@ -122,16 +51,16 @@ static bool is(const char *name, size_t length, const char *other)
 
 const TextRegister *text_register_find(const char *name, size_t length)
 {
-	for (size_t i = 0; i < LENGTH(SECOND_NAMES); i++) {
-		if (is(name, length, SECOND_NAMES[i].name)) {
-			name = SECOND_NAMES[i].same;
+	for (size_t i = 0; i < n_machine_second_names; i++) {
+		if (is(name, length, machine_second_names[i].name)) {
+			name = machine_second_names[i].same;
 			length = strlen(name);
 			break;
 		}
 	}
-	for (size_t i = 0; i < LENGTH(REGISTERS); i++)
-		if (is(name, length, REGISTERS[i].name))
-			return &REGISTERS[i];
+	for (size_t i = 0; i < n_machine_text_registers; i++)
+		if (is(name, length, machine_text_registers[i].name))
+			return &machine_text_registers[i];
 	return NULL;
 }
 
@@ -209,8 +138,8 @@ const char *text_nearest_dollar_name(const char *name, size_t length)
 	/* Short names are all near each other: one letter is enough there. */
 	Nearest nearest = {.distance = length <= 3 ? 2 : 3};
 
-	for (size_t i = 0; i < LENGTH(REGISTERS); i++)
-		consider(&nearest, name, length, REGISTERS[i].name);
+	for (size_t i = 0; i < n_machine_text_registers; i++)
+		consider(&nearest, name, length, machine_text_registers[i].name);
 	for (size_t i = 0; i < LENGTH(VARIABLES); i++) {
 		consider(&nearest, name, length, WRITTEN[i]);
 		if (is(name, length, VARIABLES[i].name))

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client/machine.h"
 #include "client/text_names.h"
 #include "client/text_parser.h"
 
@@ -94,10 +95,9 @@ static Value dollar_name(Parser *parser, const Token *token)
 			  shown(token), token->start, nearest);
 	else
 		tree_fail(parser->arena, token->at,
-			  "there is no register or variable `$%.*s`: use general registers ($rdi, "
-			  "$eax, "
-			  "$rip), $_tid, $_pid, $_cpu, $_time or $_evaluated",
-			  shown(token), token->start);
+			  "there is no register or variable `$%.*s`: use general registers (%s), "
+			  "$_tid, $_pid, $_cpu, $_time or $_evaluated",
+			  shown(token), token->start, machine_text_examples);
 	return FAILED;
 }
 

@@ -2,8 +2,11 @@
 /*
  * C's integer types on x86-64 Linux: conversions (C11 6.3.1.1, 6.3.1.8) and the spellings of types.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
+#include <wchar.h>
 
 #include "client/text_types.h"
 
@@ -118,9 +121,9 @@ static const struct {
 	{"clockid_t", {.size = 4, .is_signed = true}},
 	{"dev_t", {.size = 8}},
 	{"ino_t", {.size = 8}},
-	{"nlink_t", {.size = 8}},
+	{"nlink_t", {.size = sizeof(nlink_t)}},
 	{"pthread_t", {.size = 8}},
-	{"wchar_t", {.size = 4, .is_signed = true}},
+	{"wchar_t", {.size = 4, .is_signed = WCHAR_MIN < 0}},
 	{"wint_t", {.size = 4}},
 	{"char16_t", {.size = 2}},
 	{"char32_t", {.size = 4}},
@@ -197,6 +200,9 @@ bool c_type_from_words(const CTypeWords *w, CType *ret)
 	unsigned bases = w->n_void + w->n_bool + w->n_char + w->n_typedef;
 	unsigned signs = w->n_signed + w->n_unsigned;
 	bool is_signed = w->n_unsigned == 0;
+
+	if (w->n_char > 0 && signs == 0)
+		is_signed = CHAR_MIN < 0;
 
 	if (signs > 1 || w->n_int > 1 || w->n_short > 1 || w->n_long > 2 || bases > 1)
 		return false;

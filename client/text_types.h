@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * C's integer types and pointers to them, as on x86-64 Linux: char is signed, long has 64 bits. Types
+ * C's integer types and pointers to them, as on 64-bit Linux: long has 64 bits; whether char is signed
+ * is the machine's. Types
  * that C tells apart but that compute alike (long and long long, char and int8_t) are one.
  */
 #ifndef CLIENT_TEXT_TYPES_H

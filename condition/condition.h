@@ -95,8 +95,8 @@ Condition *condition_free(Condition *condition);
  *   u64 condition(regs r1, const struct condition_inputs *r2, struct filter_control *r3,
  *                 const u64 *parameters r4, char *scratch r5)
  *
- * which returns CONDITION_FALSE, _TRUE or _FAULT. r1 points to the user's struct pt_regs (a
- * perf_event context begins with it); r2 into the caller's stack; r3 and r4 to values of maps that
+ * which returns CONDITION_FALSE, _TRUE or _FAULT. r1 points to the user's registers (a
+ * perf_event context begins with them); r2 into the caller's stack; r3 and r4 to values of maps that
  * can be written; r5 to SCRATCH_BYTES of a map value if CONDITION_NEEDS_SCRATCH, else to anything.
  * The code refers to no map and needs no relocation: it can stand anywhere in a program.
  *

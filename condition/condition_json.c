@@ -152,8 +152,7 @@ static int parse_register_name(const Parser *parser, const char *name, const Ste
 	nearest_start(&nearest, name);
 	for (size_t i = 0; (candidate = register_at(i)); i++)
 		nearest_offer(&nearest, candidate->name);
-	return fail_unknown(parser, step, &nearest, "a register",
-			    "use gdb's names, such as rax, edi, r8d, ah, rip, eflags or fs_base");
+	return fail_unknown(parser, step, &nearest, "a register", register_hint);
 }
 
 static int parse_register(Parser *parser, struct json_object *value, const Step *step, Node *node)

@@ -20,7 +20,7 @@
 typedef enum ExprOp {
 	EXPR_CONSTANT,
 	EXPR_FAULT,
-	EXPR_REGISTER,  /* index: enum bpcond_register, of those in struct pt_regs */
+	EXPR_REGISTER,  /* index: enum bpcond_register, but those of register_inputs() */
 	EXPR_PARAMETER, /* index */
 	EXPR_INPUT,     /* index: byte offset in struct condition_inputs */
 	EXPR_LOAD,      /* type: an unsigned one */

@@ -2,7 +2,6 @@
 /* The tree as written -> the tree in the machine's terms, rule by rule. */
 #include <stddef.h>
 
-#include "bpcond/hit.h"
 #include "bpf/filter.h"
 #include "condition/expr.h"
 
@@ -21,12 +20,8 @@ static Expr *lower_register(Exprs *exprs, const Register *reg)
 {
 	Expr *whole;
 
-	if (reg->whole == BPCOND_REG_FS_BASE || reg->whole == BPCOND_REG_GS_BASE)
-		whole = expr_leaf(exprs, EXPR_INPUT,
-				  reg->whole == BPCOND_REG_FS_BASE
-					  ? offsetof(struct condition_inputs, fs_base)
-					  : offsetof(struct condition_inputs, gs_base),
-				  false);
+	if (register_inputs() >> reg->whole & 1)
+		whole = expr_leaf(exprs, EXPR_INPUT, register_offset(reg->whole), false);
 	else
 		whole = expr_leaf(exprs, EXPR_REGISTER, reg->whole, false);
 	if (reg->shift > 0)

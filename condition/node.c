@@ -145,7 +145,7 @@ void node_set_type(Node *node)
 
 static uint32_t register_needs(const Register *reg)
 {
-	return register_offset(reg->whole) == REGISTER_IN_INPUTS ? CONDITION_NEEDS_BASES : 0;
+	return register_inputs() >> reg->whole & 1 ? CONDITION_NEEDS_BASES : 0;
 }
 
 static uint32_t node_needs(const Node *node)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The registers a condition can name: gdb's names and types, where each lies in the kernel's struct
- * pt_regs, and which bit of a hit record it is. One table for one machine; another machine is
- * another table behind the same functions.
+ * The registers a condition can name: gdb's names and types, where each lies among the user's registers
+ * as the kernel shows them to a filter (bpf_user_pt_regs_t), and which bit of a hit record it is. One
+ * table for one machine, in registers_x86.c or registers_arm64.c.
  */
 #ifndef CONDITION_REGISTERS_H
 #define CONDITION_REGISTERS_H
@@ -12,11 +12,6 @@
 #include <stdint.h>
 
 #include "condition/value_type.h"
-
-/* Where the filter finds a whole register. */
-enum {
-	REGISTER_IN_INPUTS = -1, /* struct condition_inputs: not part of struct pt_regs */
-};
 
 /*
  * A name and the part of a whole register that it means: `type` of the bits from `shift` upwards.
@@ -31,15 +26,29 @@ typedef struct Register {
 	bool is_unsigned;
 } Register;
 
+/* The machine's: of each whole register first the name that is written back, before its parts and
+ * second names. */
+extern const Register machine_registers[];
+extern const size_t n_machine_registers;
+
+/* For messages: what names there are, by examples. */
+extern const char register_hint[];
+
 /* Return: the register of that name, or NULL. */
 const Register *register_by_name(const char *name);
 
 /* The i-th name, in the table's order, or NULL: for listings and for suggestions. */
 const Register *register_at(size_t i);
 
-/* Byte offset of the whole register (enum bpcond_register) in struct pt_regs, or
- * REGISTER_IN_INPUTS. */
-int register_offset(unsigned int whole);
+/* Byte offset of the whole register (enum bpcond_register) among the user's registers, or, if it is one
+ * of register_inputs(), in struct condition_inputs. */
+unsigned int register_offset(unsigned int whole);
+
+/* The whole registers that the kernel does not keep with the others, 1 << enum bpcond_register. */
+uint64_t register_inputs(void);
+
+/* Whether `name` is `stem` with digits behind it, or none. */
+bool register_is_numbered(const char *name, const char *stem);
 
 /* Return: why gdb knows this name and a condition does not, as the end of a sentence, or NULL. */
 const char *register_why_not(const char *name);

@@ -32,6 +32,7 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 
+#include "bpf/machine.h"
 #include "daemon/bpf_attach.h"
 #include "daemon/supported.h"
 #include "daemon/util.h"
@@ -90,7 +91,7 @@ static struct perf_event_attr breakpoint_attr(const Spec *spec)
 	switch (spec->access) {
 	case SPEC_EXECUTE:
 		attr.bp_type = HW_BREAKPOINT_X;
-		attr.bp_len = sizeof(long);
+		attr.bp_len = MACHINE_EXECUTE_LENGTH;
 		break;
 	case SPEC_WRITE:
 		attr.bp_type = HW_BREAKPOINT_W;

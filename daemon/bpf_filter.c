@@ -24,6 +24,7 @@
 #include <bpf/libbpf.h>
 
 #include "condition/condition.h"
+#include "condition/registers.h"
 #include "daemon/bpf_filter.h"
 #include "daemon/bpf_fold.h"
 #include "daemon/bpf_splice.h"
@@ -49,13 +50,20 @@ static uint32_t spec_needs(const Spec *spec)
 static int choose_template(FilterEngine *engine, const Spec *spec, const Template **ret,
 			   Refusal *refusal)
 {
-	const uint64_t bases = 1ULL << BPCOND_REG_FS_BASE | 1ULL << BPCOND_REG_GS_BASE;
 	const char *what;
 
+	if (spec->kernel_accesses && MACHINE_ARM64)
+		return refuse(
+			refusal, REFUSED_NOT_SUPPORTED,
+			"On arm64 the kernel steps over its own accesses to watched memory and "
+			"reports none; leave \"kernel-accesses\" out.");
 	if (spec->kernel_accesses)
 		what = "\"kernel-accesses\"";
-	else if (spec_needs(spec) & CONDITION_NEEDS_BASES || spec->capture_registers & bases)
+	else if (spec_needs(spec) & CONDITION_NEEDS_BASES ||
+		 spec->capture_registers & register_inputs())
 		what = "fs_base and gs_base";
+	else if (MACHINE_ARM64 && spec->signal)
+		what = "\"signal\"";
 	else
 		what = NULL;
 
@@ -99,6 +107,7 @@ static struct filter_config make_config(const FilterEngine *engine, const Spec *
 		.breakpoint = breakpoint,
 		.cpu_mask = engine->n_slots - 1,
 		.address = spec->address,
+		.before_access = MACHINE_ARM64 && spec->access != SPEC_EXECUTE,
 		.needs = needs,
 		.fault_is_hit = spec->fault_is_hit,
 		.signal = spec->signal,

@@ -10,6 +10,7 @@
  * spec->text is the same spec in normal form: parsed again it gives the same struct and the same
  * text, so it can be stored, shown and compared.
  */
+#include "bpf/machine.h"
 #include "daemon/spec.h"
 #include "daemon/signal_names.h"
 #include "daemon/spec_reader.h"
@@ -22,10 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* x86-64's TASK_SIZE_MAX with four-level paging: the kernel refuses a breakpoint at or above it.
- * Memory beyond, which five levels of paging give to a process that asks for it, cannot be watched. */
-#define USER_ADDRESS_END UINT64_C(0x7ffffffff000)
 
 typedef int (*ReadKey)(SpecReader *reader, struct json_object *value, const char *path);
 
@@ -68,12 +65,43 @@ static int read_length(SpecReader *reader, struct json_object *value, const char
 	r = spec_read_integer(reader, value, path, "a length", 1, 8, &length);
 	if (r != 0)
 		return r;
-	if ((length & (length - 1)) != 0)
+	/* On arm64 any number of bytes, in one aligned doubleword: read_address sees to that. */
+	if (MACHINE_X86 && (length & (length - 1)) != 0)
 		return spec_fail(reader, path,
 				 "the processor watches 1, 2, 4 or 8 bytes, not %" PRId64
 				 "; write one of these, or set two breakpoints",
 				 length);
 	reader->spec->length = (uint32_t)length;
+	return 0;
+}
+
+/* What debug registers can hold. */
+static int check_alignment(SpecReader *reader, uint64_t address, const char *path)
+{
+	uint64_t length = reader->spec->length;
+
+	if (length == 0) {
+		if (address % MACHINE_INSTRUCTION_SIZE == 0)
+			return 0;
+		return spec_fail(reader, path,
+				 "%#" PRIx64
+				 " is no address of an instruction, which is divisible by "
+				 "%d on " MACHINE_NAME "; write that of an instruction",
+				 address, MACHINE_INSTRUCTION_SIZE);
+	}
+	if (MACHINE_ARM64 && address % 8 + length > 8)
+		return spec_fail(
+			reader, path,
+			"the %" PRIu64 " bytes at %#" PRIx64 " lie in two doublewords, and the "
+			"processor watches bytes of one; write a \"length\" of at most %" PRIu64
+			", and set a second breakpoint for the rest",
+			length, address, 8 - address % 8);
+	if (MACHINE_X86 && address % length != 0)
+		return spec_fail(
+			reader, path,
+			"%#" PRIx64 " is not aligned to the length of %" PRIu64
+			" bytes; write an address divisible by it, or a smaller \"length\"",
+			address, length);
 	return 0;
 }
 
@@ -89,17 +117,20 @@ static int read_address(SpecReader *reader, struct json_object *value, const cha
 		return spec_fail(
 			reader, path,
 			"address 0 is no address of a program; write that of code or data");
-	if (address >= USER_ADDRESS_END || USER_ADDRESS_END - address < length)
+	if (MACHINE_ARM64 && address >> 56 != 0)
+		return spec_fail(reader, path,
+				 "%#" PRIx64
+				 " has a tag in its top byte, which the processor does not "
+				 "compare; write the address without it, %#" PRIx64,
+				 address, address & (UINT64_MAX >> 8));
+	if (address >= MACHINE_USER_END || MACHINE_USER_END - address < length)
 		return spec_fail(reader, path,
 				 "%#" PRIx64 " is not a user address; those are above 0, and with "
 				 "all the bytes watched below %#" PRIx64,
-				 address, USER_ADDRESS_END);
-	if (address % length != 0)
-		return spec_fail(
-			reader, path,
-			"%#" PRIx64 " is not aligned to the length of %" PRIu64
-			" bytes; write an address divisible by it, or a smaller \"length\"",
-			address, length);
+				 address, (uint64_t)MACHINE_USER_END);
+	r = check_alignment(reader, address, path);
+	if (r != 0)
+		return r;
 	reader->spec->address = address;
 	return 0;
 }

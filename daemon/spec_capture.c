@@ -77,7 +77,7 @@ static int read_registers(SpecReader *reader, struct json_object *value, const c
 	}
 	if (!json_object_is_type(value, json_type_array))
 		return spec_fail_type(reader, path, value,
-				      "\"all\" or a list of registers, as in [\"rip\", \"rdi\"]");
+				      "\"all\" or a list of registers, as in [\"pc\", \"sp\"]");
 	for (size_t i = 0; i < json_object_array_length(value); i++) {
 		char element_path[JSON_MAX_PATH];
 		const char *name;
@@ -112,7 +112,7 @@ static int read_piece(SpecReader *reader, struct json_object *value, const char 
 
 	if (!json_object_is_type(value, json_type_object))
 		return spec_fail_type(reader, path, value,
-				      "an object, as in {\"at\": {\"reg\": \"rsi\"}, \"length\": "
+				      "an object, as in {\"at\": {\"reg\": \"sp\"}, \"length\": "
 				      "64}");
 	r = spec_check_keys(reader, value, path, keys, 2);
 	if (r != 0)

@@ -61,8 +61,8 @@ static void set_defaults(const Tool *tool, Options *options)
 {
 	if (!options->watch || tool->json || options->request.registers != NULL)
 		return;
-	options->request.registers = "rip";
-	options->default_rip = true;
+	options->request.registers = bpcond_register_name(BPCOND_REG_PC);
+	options->default_pc = true;
 }
 
 static ExitStatus open_session(const Tool *tool, const Options *options, pid_t pid, Follow *f)

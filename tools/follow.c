@@ -389,7 +389,7 @@ ExitStatus follow(const Follow *f)
 						.json = f->tool->json,
 						.pid = bpcond_session_pid(f->session),
 						.value_first = f->value_first,
-						.hide_registers = f->options->default_rip,
+						.hide_registers = f->options->default_pc,
 					});
 	if (r < 0) {
 		complain("out of memory");

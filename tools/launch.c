@@ -2,8 +2,8 @@
 /*
  * A breakpoint in a shared library can only be set once the library is there, and must be set before
  * the program runs. The point in between is the program's entry, where the dynamic linker jumps when
- * it is done (AT_ENTRY of the auxiliary vector). To stop there, one byte of the child's own copy of
- * that page is an int3 for a while; nobody else sees it.
+ * it is done (AT_ENTRY of the auxiliary vector). To stop there, one instruction in the child's own copy
+ * of that page is a breakpoint for a while; nobody else sees it.
  */
 #include "tools/launch.h"
 
@@ -16,13 +16,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum {
-	INT3 = 0xcc,
-};
 
 static void __attribute__((noreturn)) child(char **argv, int error_fd)
 {
@@ -132,7 +129,37 @@ static int poke(pid_t pid, uint64_t address, long value)
 	return ptrace(PTRACE_POKETEXT, pid, (void *)address, (void *)value) < 0 ? -errno : 0;
 }
 
-/* Goes on until the int3 behind `entry` has been executed; signals on the way are the program's. */
+#if defined(__x86_64__)
+/* int3, which leaves the program counter behind itself. */
+#define PROGRAM_COUNTER(registers) (registers).rip
+#define BREAKPOINT_BITS            0xffL
+#define BREAKPOINT                 0xccL
+#define BREAKPOINT_BEHIND          1
+#elif defined(__aarch64__)
+/* brk #0, which leaves the program counter at itself. */
+#define PROGRAM_COUNTER(registers) (registers).pc
+#define BREAKPOINT_BITS            0xffffffffL
+#define BREAKPOINT                 0xd4200000L
+#define BREAKPOINT_BEHIND          0
+#else
+#error "which instruction is a breakpoint on this machine?"
+#endif
+
+static int get_registers(pid_t pid, struct user_regs_struct *registers)
+{
+	struct iovec all = {registers, sizeof(*registers)};
+
+	return ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &all) < 0 ? -errno : 0;
+}
+
+static int set_registers(pid_t pid, struct user_regs_struct *registers)
+{
+	struct iovec all = {registers, sizeof(*registers)};
+
+	return ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &all) < 0 ? -errno : 0;
+}
+
+/* Goes on until the breakpoint at `entry` has been executed; signals on the way are the program's. */
 static int run_until(pid_t pid, uint64_t entry, struct user_regs_struct *registers)
 {
 	long signal_number = 0;
@@ -150,9 +177,10 @@ static int run_until(pid_t pid, uint64_t entry, struct user_regs_struct *registe
 		signal_number = WSTOPSIG(status);
 		if (signal_number != SIGTRAP)
 			continue;
-		if (ptrace(PTRACE_GETREGS, pid, NULL, registers) < 0)
-			return -errno;
-		if (registers->rip == entry + 1)
+		r = get_registers(pid, registers);
+		if (r < 0)
+			return r;
+		if (PROGRAM_COUNTER(*registers) == entry + BREAKPOINT_BEHIND)
 			return 0;
 	}
 }
@@ -170,15 +198,16 @@ int launch_run_to_entry(pid_t pid)
 	r = peek(pid, entry, &original);
 	if (r < 0)
 		return r;
-	r = poke(pid, entry, (original & ~0xffL) | INT3);
+	r = poke(pid, entry, (original & ~BREAKPOINT_BITS) | BREAKPOINT);
 	if (r < 0)
 		return r;
 	r = run_until(pid, entry, &registers);
 	if (r < 0)
 		return r;
-	registers.rip = entry;
-	if (ptrace(PTRACE_SETREGS, pid, NULL, &registers) < 0)
-		return -errno;
+	PROGRAM_COUNTER(registers) = entry;
+	r = set_registers(pid, &registers);
+	if (r < 0)
+		return r;
 	return poke(pid, entry, original);
 }
 

@@ -27,7 +27,7 @@ typedef struct Options {
 	char *owned[OPTIONS_MAX_PARAMETERS + OPTIONS_MAX_MEMORY + 2]; /* strings to free */
 	size_t n_owned;
 
-	bool default_rip;     /* nobody asked for registers: rip is there for who did it */
+	bool default_pc;      /* nobody asked for registers: the pc is there for who did it */
 	bool stack_by_itself; /* --stack without =N */
 	int64_t timeout_ms;   /* 0: none */
 	char **program;       /* of `run`: NULL-terminated, in argv */

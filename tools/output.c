@@ -200,7 +200,7 @@ static void print_hit(Output *output, const struct bpcond_hit *hit)
 	unsigned first = 0;
 	const uint64_t *stack;
 	bpcond_piece piece;
-	uint64_t rip;
+	uint64_t pc;
 	size_t n;
 
 	fprintf(file, "#%-6llu %4" PRIu64 ".%06" PRIu64 " s  tid %-7u cpu %-3u ",
@@ -212,14 +212,16 @@ static void print_hit(Output *output, const struct bpcond_hit *hit)
 		first = 1;
 	}
 	/* Of a data breakpoint the interesting place is who did it. */
-	if (bpcond_hit_register(hit, BPCOND_REG_RIP, &rip) == 0 && rip != hit->address) {
+	if (bpcond_hit_register(hit, BPCOND_REG_PC, &pc) == 0 && pc != hit->address) {
 		fputs("  by ", file);
-		print_address(output, rip);
+		print_address(output, pc);
 	}
 	if (hit->flags & BPCOND_HIT_FAULT)
 		fputs("  [fault: memory not resident or not readable, or division by zero]", file);
 	if (hit->flags & BPCOND_HIT_FROM_KERNEL)
 		fputs("  [by the kernel]", file);
+	if (hit->flags & BPCOND_HIT_BEFORE_ACCESS)
+		fputs("  [before the access]", file);
 	if (hit->flags & BPCOND_HIT_UNSIGNALLED)
 		fputs("  [the signal could not be sent]", file);
 	fputc('\n', file);

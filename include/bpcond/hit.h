@@ -13,9 +13,10 @@
 #define BPCOND_LAYOUT_VERSION 1
 
 /*
- * The general registers of a record, as bit numbers of bpcond_hit.register_mask. The values of the
- * set bits follow the header in ascending order of the bit, 8 bytes each.
+ * The general registers of a record, as bit numbers of bpcond_hit.register_mask, by the machine. The
+ * values of the set bits follow the header in ascending order of the bit, 8 bytes each.
  */
+#if defined(__x86_64__) || defined(__TARGET_ARCH_x86)
 enum bpcond_register {
 	BPCOND_REG_RAX,
 	BPCOND_REG_RBX,
@@ -41,7 +42,24 @@ enum bpcond_register {
 	BPCOND_REG_FS_BASE,
 	BPCOND_REG_GS_BASE,
 	BPCOND_REG_COUNT,
+
+	/* Second names, which every machine has. */
+	BPCOND_REG_SP = BPCOND_REG_RSP,
+	BPCOND_REG_PC = BPCOND_REG_RIP,
 };
+#elif defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
+enum bpcond_register {
+	BPCOND_REG_X0,       /* X1 to X29 are the numbers between */
+	BPCOND_REG_X29 = 29, /* the frame pointer */
+	BPCOND_REG_X30,      /* the link register */
+	BPCOND_REG_SP,
+	BPCOND_REG_PC,
+	BPCOND_REG_PSTATE,
+	BPCOND_REG_COUNT,
+};
+#else
+#error "bpcond knows the registers of x86-64 and of arm64"
+#endif
 
 /* bpcond_hit.flags */
 enum bpcond_hit_flag {
@@ -51,6 +69,10 @@ enum bpcond_hit_flag {
 	BPCOND_HIT_FROM_KERNEL = 1 << 1,
 	/* The spec's signal could not be sent: the CPU's one slot for it was busy. */
 	BPCOND_HIT_UNSIGNALLED = 1 << 2,
+	/* A data breakpoint that reported before the access, as they do on arm64 (on x86-64 after
+	 * it): `value` and captured memory are what was there before. Never set of lent filters, which
+	 * do not know their borrower's events. */
+	BPCOND_HIT_BEFORE_ACCESS = 1 << 3,
 };
 
 /*

@@ -158,11 +158,13 @@ START_TEST(test_extremes)
 	record.hit->sequence = UINT64_MAX;
 	record.hit->time = UINT64_MAX;
 	record.hit->address = UINT64_MAX;
-	record.hit->flags = BPCOND_HIT_FAULT | BPCOND_HIT_FROM_KERNEL | BPCOND_HIT_UNSIGNALLED;
+	record.hit->flags = BPCOND_HIT_FAULT | BPCOND_HIT_FROM_KERNEL | BPCOND_HIT_UNSIGNALLED |
+			    BPCOND_HIT_BEFORE_ACCESS;
 	assert_json(&record, "{\"breakpoint\":4294967295,\"sequence\":18446744073709551615,"
 			     "\"pid\":4294967295,\"tid\":4294967295,\"cpu\":4294967295,"
 			     "\"time\":18446744073709551615,\"address\":\"0xffffffffffffffff\","
-			     "\"flags\":[\"fault\",\"from-kernel\",\"unsignalled\"],"
+			     "\"flags\":[\"fault\",\"from-kernel\",\"unsignalled\","
+			     "\"before-access\"],"
 			     "\"registers\":{},\"memory\":[],\"stack\":[]}");
 	free(record.hit);
 }
@@ -244,7 +246,7 @@ START_TEST(test_wrong)
 	record.hit->version++;
 	ck_assert_int_eq(check(&record), -EBADMSG);
 	record.hit->version--;
-	record.hit->flags = 1 << 3;
+	record.hit->flags = 1 << 4;
 	ck_assert_int_eq(check(&record), -EBADMSG);
 	record.hit->flags = 0;
 	record.hit->register_mask |= UINT64_C(1) << BPCOND_REG_COUNT;
