@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <asm/ptrace.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
 
 #include "bpcond/hit.h"
 #include "bpf/filter.h"
@@ -26,7 +26,7 @@ enum {
 };
 
 struct run_context {
-	struct pt_regs registers;
+	bpf_user_pt_regs_t registers;
 	struct condition_inputs inputs;
 	uint64_t result;
 	uint64_t values[KERNEL_MAX_VALUES];
@@ -226,14 +226,10 @@ int kernel_load(Kernel *kernel, const struct bpf_insn *code, size_t n_code, size
 
 static void set_register(struct run_context *context, unsigned int whole, uint64_t value)
 {
-	int offset = register_offset(whole);
+	bool is_input = register_inputs() >> whole & 1;
+	char *base = is_input ? (char *)&context->inputs : (char *)&context->registers;
 
-	if (offset >= 0)
-		memcpy((char *)&context->registers + offset, &value, 8);
-	else if (whole == BPCOND_REG_FS_BASE)
-		context->inputs.fs_base = value;
-	else
-		context->inputs.gs_base = value;
+	memcpy(base + register_offset(whole), &value, sizeof(value));
 }
 
 int kernel_run(Kernel *kernel, int program_fd, const ConditionWorld *world, size_t n_parameters,
