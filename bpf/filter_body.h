@@ -242,13 +242,14 @@ static __always_inline __u64 *capture_memory(__u64 *data, bpf_user_pt_regs_t *re
 
 /*
  * The address that a record names: the event's, which is not the spec's any more once a client that
- * holds the event has moved it. The upper half of all addresses is the kernel's and is not told.
+ * holds the event has moved it. Events that have no address leave there what the kernel's stack held: what
+ * is no user address is not told.
  */
 static __always_inline __u64 trap_address(struct bpf_perf_event_data *ctx)
 {
 	__u64 address = ctx->addr;
 
-	return (__s64)address < 0 ? 0 : address;
+	return address < MACHINE_USER_END ? address : 0;
 }
 
 /* Of an event that samples call chains itself the kernel gives its own, which have a mark, an address
