@@ -13,7 +13,8 @@
 #include "bpf/machine.h"
 
 enum {
-	FILTER_SCRATCH_BYTES = 8192, /* CONDITION_MAX_TEXT bytes and room to bound a read */
+	/* CONDITION_MAX_TEXT bytes twice, or once and room to bound a read */
+	FILTER_SCRATCH_BYTES = 8320,
 	FILTER_MAX_PIECES = 8,
 	FILTER_MAX_STACK = 127,
 	FILTER_REGISTERS = MACHINE_REGISTER_WORDS,

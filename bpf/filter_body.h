@@ -253,22 +253,15 @@ static __always_inline __u64 trap_address(struct bpf_perf_event_data *ctx)
 }
 
 /* Of an event that samples call chains itself the kernel gives its own, which have a mark, an address
- * of nothing, where the user's part begins. Where code without frame pointers ends the chain the kernel
- * takes what it finds for the last callers, which is often zero: such an end is no caller. Return: how
- * many addresses. */
+ * of nothing, where the user's part begins. Return: how many addresses. */
 static __always_inline __u16 capture_stack(struct bpf_perf_event_data *ctx, __u64 *data)
 {
-	__u32 size = config.stack * sizeof(__u64), count, end = 0;
+	__u32 size = config.stack * sizeof(__u64);
 	long bytes = bpf_get_stack(ctx, data, size, BPF_F_USER_STACK);
 
 	if (bytes > 0 && *data == USER_MARK)
 		bytes = bpf_get_stack(ctx, data, size, BPF_F_USER_STACK | 1);
-	count = bytes > 0 ? bytes / sizeof(__u64) : 0;
-	for (__u32 i = 0; i < config.stack && i < FILTER_MAX_STACK; i++) {
-		if (i < count && data[i])
-			end = i + 1;
-	}
-	return end;
+	return bytes > 0 ? bytes / sizeof(__u64) : 0;
 }
 
 /*

@@ -136,11 +136,15 @@ int bpcond_hit_memory(const struct bpcond_hit *hit, unsigned index, bpcond_piece
 
 size_t bpcond_hit_stack(const struct bpcond_hit *hit, const uint64_t **ret)
 {
-	size_t offset;
+	size_t offset, n = hit->stack_count;
+	const uint64_t *stack;
 
-	if (hit->stack_count == 0 || !walk(hit, hit->memory_count, &offset) ||
-	    hit->size - offset < (size_t)hit->stack_count * sizeof(uint64_t))
+	if (n == 0 || !walk(hit, hit->memory_count, &offset) ||
+	    hit->size - offset < n * sizeof(uint64_t))
 		return 0;
-	*ret = (const uint64_t *)(const void *)((const char *)hit + offset);
-	return hit->stack_count;
+	stack = (const uint64_t *)(const void *)((const char *)hit + offset);
+	while (n > 0 && stack[n - 1] == 0)
+		n--;
+	*ret = stack;
+	return n;
 }

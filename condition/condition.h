@@ -31,12 +31,20 @@
 struct bpf_insn;
 struct json_object;
 
+enum {
+	CONDITION_GLOBAL_CALL = 1,
+};
+
 /* The limits within which every condition loads on every supported kernel. */
 enum {
 	/* A node: each object and each constant; `registers`: 1 + its entries. */
 	CONDITION_MAX_NODES = 256,
 	CONDITION_MAX_DEPTH = 32,
 	CONDITION_MAX_TEXT = 4096, /* bytes of all string and byte operands together */
+	/* With its NUL, where that is compared too: longer ones need CONDITION_NEEDS_SCRATCH. */
+	CONDITION_SHORT_TEXT = 64,
+	/* More of them need CONDITION_NEEDS_SCRATCH too. */
+	CONDITION_FEW_TEXTS = 8,
 	CONDITION_MAX_PARAMETERS = 64,
 	CONDITION_MAX_PARAMETER_NAME = 63,
 	/* The generated function's stack, in bytes: the kernel allows 512 over all frames, and the
@@ -86,6 +94,9 @@ uint32_t condition_needs(const Condition *condition);
 /* How many nodes it has, as CONDITION_MAX_NODES counts them. */
 size_t condition_nodes(const Condition *condition);
 
+/* How many comparisons with a string or with bytes it has. */
+size_t condition_texts(const Condition *condition);
+
 /* Return: NULL. Takes NULL. */
 Condition *condition_free(Condition *condition);
 
@@ -100,6 +111,14 @@ Condition *condition_free(Condition *condition);
  * can be written; r5 to SCRATCH_BYTES of a map value if CONDITION_NEEDS_SCRATCH, else to anything.
  * The code refers to no map and needs no relocation: it can stand anywhere in a program.
  *
+ * Of a condition with more than CONDITION_FEW_TEXTS the code ends in a second function, which it
+ * calls. To be verified once, that must be loaded as a global function
+ *
+ *   int (void *room of FILTER_SCRATCH_BYTES, u64, u64, u64)
+ *
+ * Each call of it has CONDITION_GLOBAL_CALL in its `off`, which the kernel wants to be 0: so whoever
+ * loads it knows it anywhere (daemon/bpf_load.h).
+ *
  * Return: 0, *ret (free()) and *ret_count; -ENOMEM.
  */
 int condition_emit(const Condition *condition, struct bpf_insn **ret, size_t *ret_count);
@@ -108,7 +127,7 @@ int condition_emit(const Condition *condition, struct bpf_insn **ret, size_t *re
  * Generates the body of a function of the same convention but for r5, which points to n u64 of the
  * caller's stack: it stores there the value of each expression, and returns a mask of those that
  * faulted (bit i, value 0). For capture: "at". No expression may need CONDITION_NEEDS_SCRATCH, n is
- * at most 8.
+ * at most 8. Texts, few and short ones, are compared in place.
  */
 int condition_emit_values(const Condition *const expressions[], size_t n, struct bpf_insn **ret,
 			  size_t *ret_count);

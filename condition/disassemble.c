@@ -62,6 +62,9 @@ static int write_call(const struct bpf_insn *insn, char *ret, size_t size)
 {
 	if (insn->src_reg == BPF_PSEUDO_CALL)
 		return snprintf(ret, size, "(%02x) call pc%+d", insn->code, insn->imm);
+	if (insn->imm == BPF_FUNC_probe_read_kernel)
+		return snprintf(ret, size, "(%02x) call bpf_probe_read_kernel#%d", insn->code,
+				insn->imm);
 	if (insn->imm == BPF_FUNC_probe_read_user)
 		return snprintf(ret, size, "(%02x) call bpf_probe_read_user#%d", insn->code,
 				insn->imm);

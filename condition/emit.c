@@ -46,6 +46,36 @@ static void count_occurrences(Emitter *e, const Expr *expr)
 		count_occurrences(e, expr->operands[i]);
 }
 
+/* The longest text of at most so many bytes. */
+static size_t longest_text(const Expr *expr, size_t most)
+{
+	size_t longest = expr->n_text <= most ? expr->n_text : 0;
+
+	for (unsigned int i = 0; i < expr->n_operands; i++) {
+		size_t below = longest_text(expr->operands[i], most);
+
+		if (below > longest)
+			longest = below;
+	}
+	return longest;
+}
+
+/* First of all, so that the slots of the read buffer are neighbours. */
+static void take_read_slots(Emitter *e)
+{
+	size_t bytes = e->longest_read;
+
+	e->read_slot = take_slot(e);
+	while (bytes > sizeof(uint64_t)) {
+		e->read_slot = take_slot(e);
+		bytes -= sizeof(uint64_t);
+	}
+	if (e->longest_read > 0) {
+		e->address_slot = take_slot(e);
+		e->forgotten_slot = take_slot(e);
+	}
+}
+
 static int argument_of(Base base)
 {
 	return BPF_REG_1 + base;
@@ -88,7 +118,7 @@ static void emit_prologue(Emitter *e, const unsigned int uses[BASE_COUNT])
 		assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_3,
 			       offsetof(struct filter_control, zero), 0);
 	if (e->calls) {
-		e->read_slot = take_slot(e);
+		take_read_slots(e);
 		save_bases(e, uses);
 		return;
 	}
@@ -202,15 +232,23 @@ static bool add_uses(unsigned int uses[BASE_COUNT], const unsigned int seen[BASE
 	return more;
 }
 
-static int emit(Expr *const roots[], size_t n, bool verdict, unsigned int n_numbers,
-		struct bpf_insn **ret, size_t *ret_count)
+static int emit(Expr *const roots[], size_t n, bool verdict, bool many_texts,
+		unsigned int n_numbers, struct bpf_insn **ret, size_t *ret_count)
 {
 	unsigned int uses[BASE_COUNT] = {1, 1, 1, 1, 1};
-	Emitter e = {0};
+	Emitter e = {.by_function = many_texts};
+	size_t longest = 0;
 	int r;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		size_t text = longest_text(roots[i], many_texts ? SIZE_MAX : CONDITION_SHORT_TEXT);
+
 		e.calls |= roots[i]->calls;
+		if (text > longest)
+			longest = text;
+	}
+	if (!many_texts)
+		e.longest_read = longest;
 	e.remaining = calloc(n_numbers, sizeof(*e.remaining));
 	e.homes = calloc(n_numbers, sizeof(*e.homes));
 	r = e.remaining && e.homes ? 0 : -ENOMEM;
@@ -225,6 +263,12 @@ static int emit(Expr *const roots[], size_t n, bool verdict, unsigned int n_numb
 	}
 	if (r == 0)
 		r = assembler_finish(&e.as, ret, ret_count);
+	/* None is left where folding has left out all of them. */
+	if (r == 0 && many_texts && longest > 0) {
+		r = append_function(longest, ret, ret_count);
+		if (r < 0)
+			free(*ret);
+	}
 	assembler_clear(&e.as);
 	free(e.labels);
 	free(e.remaining);
@@ -237,16 +281,19 @@ static int lower_and_emit(const Condition *const conditions[], size_t n, bool ve
 {
 	Exprs exprs = {0};
 	Expr *roots[MAX_VALUES];
+	size_t n_texts = 0;
 	int r = 0;
 
 	assert(n <= MAX_VALUES);
 	for (size_t i = 0; i < n && r == 0; i++) {
+		n_texts += condition_texts(conditions[i]);
 		roots[i] = expr_from_node(&exprs, conditions[i]->root);
 		if (!roots[i])
 			r = -ENOMEM;
 	}
 	if (r == 0)
-		r = emit(roots, n, verdict, exprs.n_numbers, ret, ret_count);
+		r = emit(roots, n, verdict, verdict && n_texts > CONDITION_FEW_TEXTS,
+			 exprs.n_numbers, ret, ret_count);
 	exprs_clear(&exprs);
 	return r;
 }

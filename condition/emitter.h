@@ -82,7 +82,11 @@ typedef struct Emitter {
 
 	uint16_t free_registers; /* bit per register */
 	uint64_t busy_slots;     /* those that hold bases, values put aside, the read buffer */
-	int read_slot;
+	bool by_function;        /* texts are compared by the function behind the code */
+	size_t longest_read;     /* of the short texts; 0: there is none */
+	int read_slot;           /* the lowest of the read buffer, where it begins */
+	int address_slot;        /* of a short text that is being read */
+	int forgotten_slot;      /* the same, of which the verifier knows nothing */
 
 	unsigned int *remaining; /* by number: occurrences that are still to be generated */
 	uint8_t *homes;          /* by number: the slot that held it last */
@@ -129,6 +133,17 @@ void emit_branch(Emitter *e, const Expr *expr, int yes, int no, int next, unsign
 /* The same when the caller has already counted the occurrence. */
 void emit_branch_here(Emitter *e, const Expr *expr, int yes, int no, int next,
 		      unsigned int covered);
+
+/* emit_function.c: where the function and its callers find things in the scratch buffer. */
+enum {
+	FUNCTION_CUT_SHORT = 0,
+	FUNCTION_TEXT = 8, /* as it should be */
+	FUNCTION_FOUND = FUNCTION_TEXT + CONDITION_MAX_TEXT + 8,
+};
+
+/* Puts the function behind the code, *insns, which grows; its calls lead there. `longest` is the
+ * longest text in bytes. Return: 0; -ENOMEM. */
+int append_function(size_t longest, struct bpf_insn **insns, size_t *n_insns);
 
 /* emit_memory.c */
 Value emit_load(Emitter *e, const Expr *expr, int prefer, unsigned int covered);

@@ -16,7 +16,7 @@ enum {
 	CONDITION_NEEDS_PREVIOUS = 1 << 5,
 	CONDITION_NEEDS_COUNTER = 1 << 6,
 	CONDITION_NEEDS_BASES = 1 << 7,   /* fs_base, gs_base */
-	CONDITION_NEEDS_SCRATCH = 1 << 8, /* strings and bytes: r5 is the scratch buffer */
+	CONDITION_NEEDS_SCRATCH = 1 << 8, /* long texts, or many: r5 is the scratch buffer */
 };
 
 /* What the generated function returns. */

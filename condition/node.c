@@ -148,6 +148,20 @@ static uint32_t register_needs(const Register *reg)
 	return register_inputs() >> reg->whole & 1 ? CONDITION_NEEDS_BASES : 0;
 }
 
+static size_t node_texts(const Node *node)
+{
+	size_t n = operators[node->op].takes_text;
+
+	for (size_t i = 0; i < node->n_operands; i++)
+		n += node_texts(node->operands[i]);
+	return n;
+}
+
+size_t condition_texts(const Condition *condition)
+{
+	return node_texts(condition->root);
+}
+
 static uint32_t node_needs(const Node *node)
 {
 	uint32_t needs = 0;
@@ -156,7 +170,8 @@ static uint32_t node_needs(const Node *node)
 		needs |= register_needs(node->reg);
 	if (node->op == NODE_VARIABLE)
 		needs |= variables[node->variable].needs;
-	if (operators[node->op].takes_text)
+	if (operators[node->op].takes_text &&
+	    node->n_text + (node->op == NODE_STRING_EQUALS) > CONDITION_SHORT_TEXT)
 		needs |= CONDITION_NEEDS_SCRATCH;
 	for (size_t i = 0; i < node->n_operands; i++) {
 		if (node->names)
@@ -168,7 +183,11 @@ static uint32_t node_needs(const Node *node)
 
 uint32_t condition_needs(const Condition *condition)
 {
-	return node_needs(condition->root);
+	uint32_t needs = node_needs(condition->root);
+
+	if (condition_texts(condition) > CONDITION_FEW_TEXTS)
+		needs |= CONDITION_NEEDS_SCRATCH;
+	return needs;
 }
 
 size_t condition_nodes(const Condition *condition)

@@ -91,6 +91,7 @@ int filter_engine_new(FilterEngine **ret)
 	engine = calloc(1, sizeof(*engine));
 	if (!engine)
 		return -ENOMEM;
+	engine->types = FUNCTION_TYPES_NONE;
 
 	r = libbpf_num_possible_cpus();
 	if (r < 0)
@@ -107,6 +108,9 @@ int filter_engine_new(FilterEngine **ret)
 		engine->pidns_ino = pidns.st_ino;
 	}
 
+	r = function_types_new(&engine->types);
+	if (r < 0)
+		goto fail;
 	engine->user = LOAD_TEMPLATE(filter, engine->n_slots);
 	if (!engine->user) {
 		r = -errno;
@@ -140,6 +144,7 @@ FilterEngine *filter_engine_free(FilterEngine *engine)
 {
 	if (!engine)
 		return NULL;
+	function_types_clear(&engine->types);
 	filter_lent_bpf__destroy(engine->lent);
 	filter_task_bpf__destroy(engine->task);
 	filter_bpf__destroy(engine->user);

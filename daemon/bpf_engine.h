@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "daemon/bpf_load.h"
 #include "daemon/bpf_splice.h"
 
 /* One template as splicing needs it: instructions, and the maps that stand in them. */
@@ -25,6 +26,7 @@ typedef struct FilterEngine {
 	Template user_template;
 	Template task_template;
 	Template lent_template;
+	FunctionTypes types;
 	uint32_t n_slots; /* of counters: a power of two, no less than there can be CPUs */
 	uint64_t pidns_dev, pidns_ino; /* both 0: the initial one */
 } FilterEngine;

@@ -339,7 +339,8 @@ int filter_count_insns(FilterEngine *engine, const Spec *spec, uint32_t *ret, Re
 
 /* Loads again what the kernel refused, for the verifier's last words: none of our programs should
  * ever be refused, and the log is where the reason can be found when one is. */
-static void log_refused_program(const struct bpf_insn *insns, size_t n_insns)
+static void log_refused_program(const FunctionTypes *types, const struct bpf_insn *insns,
+				size_t n_insns)
 {
 	_cleanup_free_ char *text = malloc(VERIFIER_LOG_BYTES);
 	DECLARE_LIBBPF_OPTS(bpf_prog_load_opts, options, .log_level = 1, .log_buf = text,
@@ -351,8 +352,7 @@ static void log_refused_program(const struct bpf_insn *insns, size_t n_insns)
 	if (!text)
 		return;
 	text[0] = '\0';
-	fd = bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "bpcond_filter", "GPL", insns, n_insns,
-			   &options);
+	fd = bpf_load(types, BPF_PROG_TYPE_PERF_EVENT, "bpcond_filter", insns, n_insns, &options);
 	close_fd(fd);
 	length = strlen(text);
 	tail = length > VERIFIER_TAIL_BYTES ? text + length - VERIFIER_TAIL_BYTES : text;
@@ -374,8 +374,8 @@ static Filter *filter_alloc(const FilterEngine *engine)
 	return filter;
 }
 
-static int load(const Template *template, const Spec *spec, const struct filter_config *config,
-		int ring_fd, Filter *filter)
+static int load(const FunctionTypes *types, const Template *template, const Spec *spec,
+		const struct filter_config *config, int ring_fd, Filter *filter)
 {
 	DECLARE_LIBBPF_OPTS(bpf_prog_load_opts, options);
 	_cleanup_free_ struct bpf_insn *insns = NULL;
@@ -400,10 +400,9 @@ static int load(const Template *template, const Spec *spec, const struct filter_
 	r = bpf_fold(insns, &n_insns, config_fd, config, sizeof(*config));
 	if (r < 0)
 		return r;
-	r = bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "bpcond_filter", "GPL", insns, n_insns,
-			  &options);
+	r = bpf_load(types, BPF_PROG_TYPE_PERF_EVENT, "bpcond_filter", insns, n_insns, &options);
 	if (r < 0) {
-		log_refused_program(insns, n_insns);
+		log_refused_program(types, insns, n_insns);
 		return r;
 	}
 	filter->program_fd = r;
@@ -427,7 +426,7 @@ int filter_new(FilterEngine *engine, const Spec *spec, uint32_t breakpoint, int 
 	filter = filter_alloc(engine);
 	if (!filter)
 		return -ENOMEM;
-	r = load(template, spec, &config, ring_fd, filter);
+	r = load(&engine->types, template, spec, &config, ring_fd, filter);
 	if (r < 0) {
 		filter_free(filter);
 		return r;
@@ -461,7 +460,7 @@ int filter_new_lent(FilterEngine *engine, const Spec *spec, const FilterLoan *lo
 	filter = filter_alloc(engine);
 	if (!filter)
 		return -ENOMEM;
-	r = load(&engine->lent_template, spec, &config, ring_fd, filter);
+	r = load(&engine->types, &engine->lent_template, spec, &config, ring_fd, filter);
 	if (r < 0) {
 		filter_free(filter);
 		return r;

@@ -123,6 +123,18 @@ static bool calls_helpers(SpliceCode code)
 	return false;
 }
 
+/* Beside helpers. */
+static bool calls_functions(SpliceCode code)
+{
+	for (size_t i = 0; i < code.n_insns; i++) {
+		if (is_wide_load(&code.insns[i]))
+			i++;
+		else if (is_function_call(&code.insns[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Decides which code stands in place. */
 static void plan(SpliceCode template, const SpliceCode places[static FILTER_PLACES], Plan *ret)
 {
@@ -132,7 +144,8 @@ static void plan(SpliceCode template, const SpliceCode places[static FILTER_PLAC
 
 		/* Addresses are computed in the template's other function, where nothing is hot. */
 		ret->in_place[i] = i == FILTER_CONDITION && stack <= MAX_STACK &&
-				   (stack <= SMALL_STACK || !calls_helpers(places[i]));
+				   (stack <= SMALL_STACK || !calls_helpers(places[i])) &&
+				   !calls_functions(places[i]);
 	}
 }
 

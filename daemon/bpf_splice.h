@@ -35,7 +35,7 @@ typedef struct SpliceMap {
 
 /*
  * `places` has the code of each enum filter_place: a function of r1 to r5 that refers to no map, calls
- * helpers only, and reaches its stack by loads and stores through r10, or by an address made of r10 by
+ * helpers only, or functions that stand behind it in the same code, and reaches its stack by loads and stores through r10, or by an address made of r10 by
  * a move and, right behind it, the addition of a constant.
  *
  * Return: 0, *ret (free()) and *ret_n_insns; -EINVAL when the template does not have each place once or refers to a map

@@ -134,7 +134,7 @@ static int read_piece(SpecReader *reader, struct json_object *value, const char 
 		return r;
 	piece->length = (uint32_t)length;
 	reader->spec->n_pieces++;
-	if ((condition_needs(piece->at) & CONDITION_NEEDS_SCRATCH) != 0)
+	if (condition_texts(piece->at) > 0)
 		return spec_fail(
 			reader, member_path,
 			"an address is computed from numbers; strings and bytes can only be "

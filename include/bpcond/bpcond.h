@@ -440,7 +440,8 @@ typedef struct bpcond_piece {
 /* The index-th captured piece of memory. Return: 0; -ENODATA. */
 int bpcond_hit_memory(const struct bpcond_hit *hit, unsigned index, bpcond_piece *ret);
 
-/* The user's return addresses, innermost first. *ret is as long as the hit. Return: how many. */
+/* The user's return addresses, innermost first, without zeros that end them. *ret is as long as the
+ * hit. Return: how many. */
 size_t bpcond_hit_stack(const struct bpcond_hit *hit, const uint64_t **ret);
 
 /*

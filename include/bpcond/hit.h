@@ -79,7 +79,8 @@ enum bpcond_hit_flag {
  * One hit. The header is followed, in this order and with no gaps, by
  *   - one __u64 for each bit of register_mask,
  *   - memory_count pieces: a struct bpcond_memory and its bytes, padded to 8,
- *   - stack_count __u64: the user's return addresses, innermost first; the first is the pc.
+ *   - stack_count __u64: the user's return addresses, innermost first; the first is the pc. Where
+ *     code without frame pointers ends the chain, the last of them can be zeros, which are no callers.
  * Unused room may follow: for the addresses that were asked for and that there were not.
  */
 struct bpcond_hit {

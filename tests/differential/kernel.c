@@ -14,6 +14,7 @@
 #include "bpcond/hit.h"
 #include "bpf/filter.h"
 #include "condition/registers.h"
+#include "daemon/bpf_load.h"
 #include "tests/differential/kernel.h"
 
 enum {
@@ -33,6 +34,7 @@ struct run_context {
 };
 
 struct Kernel {
+	FunctionTypes types;
 	int control_fd, parameters_fd, scratch_fd;
 	uint64_t *parameters; /* the map's page */
 	char *log;
@@ -59,7 +61,10 @@ int kernel_new(Kernel **ret)
 	kernel->scratch_fd = create_map("scratch", FILTER_SCRATCH_BYTES, 0);
 	kernel->log = malloc(LOG_BYTES);
 	kernel->parameters = MAP_FAILED;
-	if (kernel->control_fd < 0)
+	r = function_types_new(&kernel->types);
+	if (r < 0)
+		kernel->types = FUNCTION_TYPES_NONE;
+	else if (kernel->control_fd < 0)
 		r = kernel->control_fd;
 	else if (kernel->parameters_fd < 0 || kernel->scratch_fd < 0 || !kernel->log)
 		r = -ENOMEM;
@@ -90,6 +95,7 @@ Kernel *kernel_free(Kernel *kernel)
 		close(kernel->parameters_fd);
 	if (kernel->scratch_fd >= 0)
 		close(kernel->scratch_fd);
+	function_types_clear(&kernel->types);
 	free(kernel->log);
 	free(kernel);
 	return NULL;
@@ -156,9 +162,8 @@ static int load(Kernel *kernel, const struct bpf_insn *insns, size_t n, uint32_t
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = BPF_F_SLEEPABLE,
 		    .log_level = log_level, .log_buf = log_level ? kernel->log : NULL,
 		    .log_size = log_level ? LOG_BYTES : 0);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "differential", "GPL", insns, n, &options);
 
-	return fd < 0 ? -errno : fd;
+	return bpf_load(&kernel->types, BPF_PROG_TYPE_SYSCALL, "differential", insns, n, &options);
 }
 
 /* Frame and code in one. Return: NULL: out of memory. */

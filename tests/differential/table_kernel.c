@@ -37,10 +37,11 @@ static int run(Kernel *kernel, const Condition *condition, const World *world)
 	return r < 0 ? r : (int)verdict;
 }
 
-static bool try_case(Kernel *kernel, const TableCase *table_case, const World *world)
+static bool try_tree(Kernel *kernel, const TableCase *table_case, const char *text,
+		     const World *world)
 {
 	ConditionScope scope = {CONDITION_FOR_DATA, world_parameter_names, WORLD_PARAMETERS};
-	struct json_object *tree = json_tokener_parse(table_case->condition);
+	struct json_object *tree = json_tokener_parse(text);
 	Condition *condition = NULL;
 	ConditionError error = {0};
 	int verdict = -1;
@@ -48,11 +49,31 @@ static bool try_case(Kernel *kernel, const TableCase *table_case, const World *w
 	if (condition_from_json(tree, "$", &scope, &condition, &error) == 0)
 		verdict = run(kernel, condition, world);
 	if (verdict != table_case->verdict)
-		printf("%s is %d, should be %d %s\n", table_case->condition, verdict,
-		       table_case->verdict, error.message);
+		printf("%s is %d, should be %d %s\n", text, verdict, table_case->verdict,
+		       error.message);
 	condition_free(condition);
 	json_object_put(tree);
 	return verdict == table_case->verdict;
+}
+
+/* The same in a condition of so many texts that a function compares them. */
+static bool try_among_texts(Kernel *kernel, const TableCase *table_case, const World *world)
+{
+	size_t size = strlen(table_case->condition) + 1024, n = 0;
+	char *text = malloc(size);
+	bool ok;
+
+	if (!text)
+		abort();
+	n += (size_t)snprintf(text, size, "{\"if\":[{\"==\":[{\"var\":\"tid\"},-1]},{\"or\":[");
+	for (int i = 0; i <= CONDITION_FEW_TEXTS; i++)
+		n += (size_t)snprintf(text + n, size - n,
+				      "%s{\"string-equals\":[{\"reg\":\"rdi\"},\"text %d\"]}",
+				      i == 0 ? "" : ",", i);
+	snprintf(text + n, size - n, "]},%s]}", table_case->condition);
+	ok = try_tree(kernel, table_case, text, world);
+	free(text);
+	return ok;
 }
 
 int main(void)
@@ -76,7 +97,8 @@ int main(void)
 	}
 	table_world(&world);
 	for (size_t i = 0; i < table_n_cases; i++)
-		failures += !try_case(kernel, &table_cases[i], &world);
+		failures += !try_tree(kernel, &table_cases[i], table_cases[i].condition, &world) +
+			    !try_among_texts(kernel, &table_cases[i], &world);
 	kernel_free(kernel);
 	printf("%zu cases, %d wrong\n", table_n_cases, failures);
 	return failures > 0 ? 1 : 0;

@@ -111,6 +111,10 @@ START_TEST(test_value)
 }
 END_TEST
 
+/* 64 bytes */
+#define LONG_TEXT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define TEXT      "{\"string-equals\":[{\"reg\":\"rdi\"},\"x\"]}"
+
 START_TEST(test_needs)
 {
 	static const struct {
@@ -126,8 +130,16 @@ START_TEST(test_needs)
 		{"{\"var\":\"value\"}", CONDITION_NEEDS_VALUE},
 		{"{\"reg\":\"fs_base\"}", CONDITION_NEEDS_BASES},
 		{"{\"registers\":{\"gs_base\":1}}", CONDITION_NEEDS_BASES},
-		{"{\"string-equals\":[{\"reg\":\"rdi\"},\"x\"]}", CONDITION_NEEDS_SCRATCH},
-		{"{\"bytes-equal\":[{\"reg\":\"rdi\"},\"00\"]}", CONDITION_NEEDS_SCRATCH},
+		{"{\"string-equals\":[{\"reg\":\"rdi\"},\"" LONG_TEXT "\"]}",
+		 CONDITION_NEEDS_SCRATCH}, /* the NUL is one byte too many */
+		{"{\"string-starts\":[{\"reg\":\"rdi\"},\"" LONG_TEXT "\"]}", 0},
+		{"{\"bytes-equal\":[{\"reg\":\"rdi\"},\"00\"]}", 0},
+		{"{\"or\":[" TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT
+		 "]}",
+		 0},
+		{"{\"or\":[" TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT
+		 "," TEXT "]}",
+		 CONDITION_NEEDS_SCRATCH},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -209,6 +221,17 @@ START_TEST(test_repeated_loads)
 }
 END_TEST
 
+/* Of the kernel's memory nothing but the function's own stack is read: r3 = r10 - constant. */
+static void check_reads_stack(const struct bpf_insn *call)
+{
+	ck_assert_int_eq(call[-2].code, BPF_ALU64 | BPF_MOV | BPF_X);
+	ck_assert_int_eq(call[-2].dst_reg, BPF_REG_3);
+	ck_assert_int_eq(call[-2].src_reg, BPF_REG_10);
+	ck_assert_int_eq(call[-1].code, BPF_ALU64 | BPF_ADD | BPF_K);
+	ck_assert_int_eq(call[-1].dst_reg, BPF_REG_3);
+	ck_assert_int_lt(call[-1].imm, 0);
+}
+
 /* Instructions of Linux 6.1, and the promised stack. */
 START_TEST(test_instructions)
 {
@@ -225,7 +248,10 @@ START_TEST(test_instructions)
 				ck_assert_int_eq(code[j].off, 0);
 			if (class == BPF_JMP && op == BPF_CALL) {
 				ck_assert_int_eq(code[j].src_reg, 0);
-				ck_assert_int_eq(code[j].imm, BPF_FUNC_probe_read_user);
+				if (code[j].imm == BPF_FUNC_probe_read_kernel)
+					check_reads_stack(&code[j]);
+				else
+					ck_assert_int_eq(code[j].imm, BPF_FUNC_probe_read_user);
 			}
 			if (code[j].code == (BPF_LD | BPF_IMM | BPF_DW)) {
 				ck_assert_int_eq(code[j].src_reg, 0);
