@@ -22,14 +22,8 @@
 #include "daemon/log.h"
 #include "daemon/privileges.h"
 #include "daemon/session.h"
+#include "daemon/settings.h"
 #include "daemon/supported.h"
-
-/* What one user may have at a time, in the order of QuotaResource. */
-static const uint64_t default_limits[QUOTA_RESOURCES] = {
-	[QUOTA_SESSIONS] = 64,     [QUOTA_BREAKPOINTS] = 256,
-	[QUOTA_EVENTS] = 8192,     [QUOTA_RING_BYTES] = 64 * 1024 * 1024,
-	[QUOTA_LENT_FILTERS] = 64, [QUOTA_QUESTIONS] = 16,
-};
 
 #define log_cannot_serve(...)                                                                    \
 	log_message(LOG_ERR, &(LogContext){.message_id = LOG_ID_CANNOT_SERVE, .uid = (uid_t)-1}, \
@@ -42,6 +36,7 @@ static const uint64_t default_limits[QUOTA_RESOURCES] = {
 typedef struct Options {
 	const char *address; /* NULL: the system bus */
 	const char *user;    /* to become when started as root */
+	const char *config;  /* NULL: SETTINGS_FILE, if there is one */
 } Options;
 
 static void print_help(FILE *to)
@@ -50,6 +45,7 @@ static void print_help(FILE *to)
 	      "Sets conditional breakpoints for users without privilege; see bpcondd(8).\n"
 	      "\n"
 	      "  --bus ADDRESS  serve on this bus, not on the system bus\n"
+	      "  --config FILE  read the limits from this file (" SETTINGS_FILE ")\n"
 	      "  --user NAME    user to become when started as root (bpcondd)\n"
 	      "  --help         show this help\n"
 	      "  --version      show the version\n",
@@ -61,6 +57,7 @@ static int parse_options(int argc, char *argv[], Options *ret)
 {
 	static const struct option known[] = {
 		{"bus", required_argument, NULL, 'b'},
+		{"config", required_argument, NULL, 'c'},
 		{"user", required_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
@@ -76,6 +73,9 @@ static int parse_options(int argc, char *argv[], Options *ret)
 		switch (option) {
 		case 'b':
 			options.address = optarg;
+			break;
+		case 'c':
+			options.config = optarg;
 			break;
 		case 'u':
 			options.user = optarg;
@@ -123,6 +123,41 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* How many users at all of their limits the descriptors are for. */
+#define SHARING_USERS 64
+
+/* Says so where the system allows fewer: one user's use would take another's. */
+static void check_descriptor_limit(const Settings *settings)
+{
+	const uint64_t each = settings_descriptors(settings);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur / SHARING_USERS < each)
+		log_info("%llu descriptors are enough for %llu users at their limits, of %llu "
+			 "descriptors each: raise LimitNOFILE or lower the limits in " SETTINGS_FILE
+			 " where more users share this machine",
+			 (unsigned long long)limit.rlim_cur,
+			 (unsigned long long)(limit.rlim_cur / each), (unsigned long long)each);
+}
+
+/* A file that was named must be there. Return: 0 and *ret; negative errno, said in the log. */
+static int read_settings(const Options *options, Settings *ret)
+{
+	const char *path = options->config ? options->config : SETTINGS_FILE;
+	char message[512];
+	int r;
+
+	r = settings_read(path, ret, message, sizeof(message));
+	if (r == -ENOENT && !options->config) {
+		settings_default(ret);
+		return 0;
+	}
+	if (r < 0)
+		log_cannot_serve("%s: %s", path, message);
+	return r;
+}
+
 static int block_signals(sd_event *event)
 {
 	sigset_t ending;
@@ -140,7 +175,8 @@ static int block_signals(sd_event *event)
 }
 
 /* Return: 0 after a signal to end; negative errno, with *ret_started whether it had begun to serve. */
-static int serve(sd_event *event, const Options *options, bool *ret_started)
+static int serve(sd_event *event, const Options *options, const Settings *settings,
+		 bool *ret_started)
 {
 	Broker *broker = NULL;
 	Bus *bus = NULL;
@@ -158,7 +194,7 @@ static int serve(sd_event *event, const Options *options, bool *ret_started)
 		return r;
 	}
 	hooks = bus_hooks(bus);
-	r = broker_new(event, default_limits, &hooks, &broker);
+	r = broker_new(event, settings, &hooks, &broker);
 	if (r < 0) {
 		log_cannot_serve("cannot load the BPF programs: %s%s", strerror(-r),
 				 r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
@@ -203,6 +239,7 @@ int main(int argc, char *argv[])
 	sd_event *event = NULL;
 	bool started = false;
 	const char *message;
+	Settings settings;
 	Options options;
 	int r;
 
@@ -217,10 +254,14 @@ int main(int argc, char *argv[])
 	}
 	libbpf_set_print(on_libbpf_message);
 	raise_descriptor_limit();
+	r = read_settings(&options, &settings);
+	if (r < 0)
+		return EXIT_NOT_STARTED;
+	check_descriptor_limit(&settings);
 
 	r = sd_event_default(&event);
 	if (r >= 0)
-		r = serve(event, &options, &started);
+		r = serve(event, &options, &settings, &started);
 	sd_event_unref(event);
 	if (r < 0) {
 		log_cannot_serve("ended: %s", strerror(-r));

@@ -35,13 +35,14 @@
 #include "bpf/machine.h"
 #include "daemon/bpf_attach.h"
 #include "daemon/supported.h"
+#include "daemon/unsettled.h"
 #include "daemon/util.h"
 
 /* How long to wait for threads to leave clone(2). One that takes longer is not starting a thread:
  * clone3(2) does not show its flags, and a vfork(2) sleeps in it until its child calls exec. */
 #define OPEN_WAIT_USEC 20000 /* for a target to leave execve(2) */
 #define SETTLE_USEC       100000
-#define SETTLE_PAUSE_NSEC 50000
+#define SETTLE_PAUSE_USEC 50
 /* After so long without a round that found nothing to do, the target is refused. */
 #define GIVE_UP_USEC 500000
 
@@ -68,6 +69,8 @@ static int event_open(const struct perf_event_attr *attr, pid_t tid)
 	fd = syscall(SYS_perf_event_open, attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		fd = -errno;
+	if (fd == -EINTR)
+		slept_usec(OPEN_WAIT_USEC);
 	setitimer(ITIMER_REAL, &never, NULL);
 	sigaction(SIGALRM, &ignore, NULL);
 	return fd;
@@ -138,53 +141,67 @@ static int thread_event_open(const struct perf_event_attr *attr, pid_t tid, cons
 	return 0;
 }
 
-static void event_set_remove(EventSet *set, size_t index)
+/* Closes an event that is about to leave the set. */
+static void event_set_close(const EventSet *set, const ThreadEvent *event)
 {
-	close_fd(set->events[index].event_fd);
-	quota_give_back(set->quota, set->uid, QUOTA_EVENTS, 1);
-	set->events[index] = set->events[set->n_events - 1];
-	set->n_events--;
+	close_fd(event->event_fd);
+	if (!event->taken)
+		charge_take_away(set->charge, QUOTA_EVENTS, 1);
 }
 
+/* Adds an event, which is charged already. Return: as event_set_open; -ESRCH when the thread has
+ * ended. */
 static int event_set_add(EventSet *set, const struct perf_event_attr *attr, pid_t tid,
 			 const Filter *filter, Refusal *refusal)
 {
-	ThreadEvent event, *grown;
+	ThreadEvent event;
 	int r;
 
-	grown = reallocarray(set->events, set->n_events + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	set->events = grown;
-
-	r = quota_take(set->quota, set->uid, QUOTA_EVENTS, 1, refusal);
-	if (r != 0)
-		return r;
 	r = thread_event_open(attr, tid, filter, &event);
-	if (r < 0) {
-		quota_give_back(set->quota, set->uid, QUOTA_EVENTS, 1);
-		if (r == -ENOSPC)
-			return refuse(
-				refusal, REFUSED_NO_FREE_SLOT,
-				"Thread %d has no free hardware breakpoint slot: remove another "
-				"breakpoint or watchpoint from it (a debugger's count too).",
-				tid);
-		if (r == -EACCES || r == -EPERM)
-			return refuse_perf(refusal, r);
-		if (r == -EINTR)
-			return refuse_executing(refusal);
+	if (r == -ENOSPC)
+		return refuse(refusal, REFUSED_NO_FREE_SLOT,
+			      "Thread %d has no free hardware breakpoint slot: remove another "
+			      "breakpoint or watchpoint from it (a debugger's count too).",
+			      tid);
+	if (r == -EACCES || r == -EPERM)
+		return refuse_perf(refusal, r);
+	if (r == -EINTR)
+		return refuse_executing(refusal);
+	if (r < 0)
 		return r;
-	}
 	set->events[set->n_events++] = event;
 	return 0;
 }
 
+/* Makes room for so many more, and charges them. Return: 0; REFUSED_QUOTA_EXCEEDED; -ENOMEM. */
+static int event_set_reserve(EventSet *set, size_t n, Refusal *refusal)
+{
+	ThreadEvent *grown;
+
+	if (n == 0)
+		return 0;
+	grown = reallocarray(set->events, set->n_events + n, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	set->events = grown;
+	return charge_add(set->charge, QUOTA_EVENTS, n, refusal);
+}
+
+static int compare_events(const void *a, const void *b)
+{
+	const ThreadEvent *first = a, *second = b;
+
+	return COMPARE(first->id, second->id);
+}
+
+/* The kernel numbers events as they are opened, and that order is kept. */
 static ThreadEvent *event_set_find(const EventSet *set, uint64_t id)
 {
-	for (size_t i = 0; i < set->n_events; i++)
-		if (set->events[i].id == id)
-			return &set->events[i];
-	return NULL;
+	const ThreadEvent key = {.id = id};
+
+	if (set->n_events == 0)
+		return NULL;
+	return bsearch(&key, set->events, set->n_events, sizeof(key), compare_events);
 }
 
 bool event_set_covers(const EventSet *set, const struct task_facts *task)
@@ -227,78 +244,42 @@ static const struct task_facts *find_task(const TaskFactsList *tasks, pid_t tid)
 	return NULL;
 }
 
-/* Whether any thread carries this event, and whether one carries it without its filter. */
-static bool is_carried(const TaskFactsList *tasks, uint64_t id, bool *ret_unfiltered)
+/* Notes of each event whether any thread carries it, and whether one carries it without its filter. */
+static void note_carriers(EventSet *set, const TaskFactsList *tasks)
 {
-	bool carried = false;
-
-	*ret_unfiltered = false;
+	for (size_t i = 0; i < set->n_events; i++) {
+		set->events[i].carried = false;
+		set->events[i].unfiltered = false;
+	}
 	for (size_t i = 0; i < tasks->n_tasks; i++) {
 		const struct task_facts *task = &tasks->tasks[i];
 
 		for (size_t e = 0; e < task->n_events; e++) {
-			if (task->events[e].id != id)
+			ThreadEvent *event = event_set_find(set, task->events[e].id);
+
+			if (!event)
 				continue;
-			carried = true;
+			event->carried = true;
 			if (!(task->events[e].facts & TASK_EVENT_HAS_PROGRAM))
-				*ret_unfiltered = true;
+				event->unfiltered = true;
 		}
 	}
-	return carried;
 }
 
 /* Closes what must not stay. Return: whether anything was closed. */
 static bool prune(EventSet *set, const TaskFactsList *tasks)
 {
-	bool pruned = false;
+	size_t kept = 0, n = set->n_events;
 
-	for (size_t i = 0; i < set->n_events;) {
-		bool unfiltered;
-
-		if (is_carried(tasks, set->events[i].id, &unfiltered) && !unfiltered) {
-			i++;
-			continue;
-		}
-		event_set_remove(set, i);
-		pruned = true;
+	note_carriers(set, tasks);
+	for (size_t i = 0; i < n; i++) {
+		if (set->events[i].carried && !set->events[i].unfiltered)
+			set->events[kept++] = set->events[i];
+		else
+			event_set_close(set, &set->events[i]);
 	}
-	return pruned;
-}
-
-/* The threads whose clone(2) has to be waited for. */
-typedef struct Unsettled {
-	pid_t *tids;
-	size_t n_tids;
-} Unsettled;
-
-static void unsettled_clear(Unsettled *unsettled)
-{
-	free(unsettled->tids);
-}
-
-static int unsettled_add(Unsettled *unsettled, pid_t tid)
-{
-	pid_t *grown = reallocarray(unsettled->tids, unsettled->n_tids + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	unsettled->tids = grown;
-	unsettled->tids[unsettled->n_tids++] = tid;
-	return 0;
-}
-
-/* Drops the threads that are outside clone(2) now, or gone. */
-static void unsettled_update(Unsettled *unsettled, const TaskFactsList *tasks)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < unsettled->n_tids; i++) {
-		const struct task_facts *task = find_task(tasks, unsettled->tids[i]);
-
-		if (task && task->facts & TASK_STARTING_THREAD && !(task->facts & TASK_EXITING))
-			unsettled->tids[kept++] = unsettled->tids[i];
-	}
-	unsettled->n_tids = kept;
+	set->n_events = kept;
+	return kept < n;
 }
 
 static bool is_wanted(const Spec *spec, const struct task_facts *task)
@@ -330,6 +311,60 @@ static int check_named_threads(const Spec *spec, const TaskFactsList *tasks, pid
 	return 0;
 }
 
+static size_t count_missing(const TaskFactsList *tasks, const Spec *spec, const EventSet *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < tasks->n_tasks; i++)
+		if (is_wanted(spec, &tasks->tasks[i]) && !event_set_covers(set, &tasks->tasks[i]))
+			n++;
+	return n;
+}
+
+/* Opens an event on each thread that carries none; clears *done if there is any. Return: as
+ * event_set_open. */
+static int attach_missing(const TaskFactsList *tasks, const Process *target, const Spec *spec,
+			  const Filter *filter, const struct perf_event_attr *attr,
+			  unsigned long long start, EventSet *set, Unsettled *unsettled, bool *done,
+			  Refusal *refusal)
+{
+	const size_t before = set->n_events, missing = count_missing(tasks, spec, set);
+	int r;
+
+	if (missing == 0)
+		return 0;
+	*done = false;
+	if (now_usec() - start > GIVE_UP_USEC)
+		return refuse_too_fast(target, refusal);
+	r = event_set_reserve(set, missing, refusal);
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		const struct task_facts *task = &tasks->tasks[i];
+
+		if (!is_wanted(spec, task) || event_set_covers(set, task))
+			continue;
+		if (task->facts & TASK_EVENTS_CUT) {
+			r = refuse(refusal, REFUSED_NOT_SUPPORTED,
+				   "Thread %u carries too many perf events to tell which are "
+				   "breakpoints; close some of them.",
+				   task->tid);
+			break;
+		}
+		r = event_set_add(set, attr, task->tid, filter, refusal);
+		if (r == -ESRCH) {
+			r = 0;
+			continue;
+		}
+		if (r == 0 && !spec->threads)
+			r = unsettled_add(unsettled, task->tid);
+		if (r != 0)
+			break;
+	}
+	charge_take_away(set->charge, QUOTA_EVENTS, missing - (set->n_events - before));
+	return r;
+}
+
 /* One round. Return: 0, and *ret_done whether it found nothing to do; else as event_set_open. */
 static int attach_round(TaskReader *reader, const Process *target, const Spec *spec,
 			const Filter *filter, const struct perf_event_attr *attr,
@@ -352,43 +387,21 @@ static int attach_round(TaskReader *reader, const Process *target, const Spec *s
 	done = !prune(set, &tasks);
 	unsettled_update(unsettled, &tasks);
 
-	for (size_t i = 0; i < tasks.n_tasks; i++) {
-		const struct task_facts *task = &tasks.tasks[i];
-
-		if (!is_wanted(spec, task) || event_set_covers(set, task))
-			continue;
-		done = false;
-		if (now_usec() - start > GIVE_UP_USEC)
-			return refuse_too_fast(target, refusal);
-		if (task->facts & TASK_EVENTS_CUT)
-			return refuse(refusal, REFUSED_NOT_SUPPORTED,
-				      "Thread %u carries too many perf events to tell which are "
-				      "breakpoints; close some of them.",
-				      task->tid);
-		r = event_set_add(set, attr, task->tid, filter, refusal);
-		if (r == -ESRCH)
-			continue;
-		if (r != 0)
-			return r;
-		if (!spec->threads) {
-			r = unsettled_add(unsettled, task->tid);
-			if (r < 0)
-				return r;
-		}
-	}
+	r = attach_missing(&tasks, target, spec, filter, attr, start, set, unsettled, &done,
+			   refusal);
+	if (r != 0)
+		return r;
 	*ret_done = done;
 	return 0;
 }
 
 int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
-		   const Filter *filter, QuotaTable *quota, uid_t uid, EventSet *ret,
-		   Refusal *refusal)
+		   const Filter *filter, Charge *charge, EventSet *ret, Refusal *refusal)
 {
 	const struct perf_event_attr attr = breakpoint_attr(spec);
-	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NSEC};
 	const unsigned long long start = now_usec();
 	_cleanup_(unsettled_clear) Unsettled unsettled = {};
-	_cleanup_(event_set_clear) EventSet set = {.quota = quota, .uid = uid};
+	_cleanup_(event_set_clear) EventSet set = {.charge = charge};
 
 	for (;;) {
 		unsigned long long spent = now_usec() - start;
@@ -404,7 +417,7 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		if (!done && spent > GIVE_UP_USEC)
 			return refuse_too_fast(target, refusal);
 		if (done)
-			nanosleep(&pause, NULL);
+			sleep_usec(SETTLE_PAUSE_USEC);
 	}
 	*ret = set;
 	set = (EventSet){};
@@ -413,8 +426,8 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 
 void event_set_clear(EventSet *set)
 {
-	while (set->n_events > 0)
-		event_set_remove(set, set->n_events - 1);
+	for (size_t i = 0; i < set->n_events; i++)
+		event_set_close(set, &set->events[i]);
 	free(set->events);
 	*set = (EventSet){};
 }
@@ -429,22 +442,6 @@ static int event_set_ioctl(EventSet *set, unsigned long request)
 	return result;
 }
 
-/* The threads that are inside clone(2) now. */
-static int unsettled_gather(Unsettled *unsettled, const TaskFactsList *tasks)
-{
-	unsettled->n_tids = 0;
-	for (size_t i = 0; i < tasks->n_tasks; i++) {
-		int r;
-
-		if (!(tasks->tasks[i].facts & TASK_STARTING_THREAD))
-			continue;
-		r = unsettled_add(unsettled, tasks->tasks[i].tid);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /*
  * The kernel switches an event and all its heirs; but a new heir takes its state from its immediate
  * parent, read before it joins the family. One that is switched in between is missed, and cannot be
@@ -455,7 +452,6 @@ static int unsettled_gather(Unsettled *unsettled, const TaskFactsList *tasks)
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 {
 	const unsigned long request = on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE;
-	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NSEC};
 	const unsigned long long start = now_usec();
 	_cleanup_(unsettled_clear) Unsettled unsettled = {};
 	bool switched = false;
@@ -492,7 +488,7 @@ int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 		}
 		if (unsettled.n_tids == 0 || spent > SETTLE_USEC)
 			return 0;
-		nanosleep(&pause, NULL);
+		sleep_usec(SETTLE_PAUSE_USEC);
 	}
 }
 

@@ -14,8 +14,8 @@
 
 #include "daemon/bpf_filter.h"
 #include "daemon/bpf_tasks.h"
+#include "daemon/charge.h"
 #include "daemon/process.h"
-#include "daemon/quota.h"
 #include "daemon/refusal.h"
 #include "daemon/spec.h"
 
@@ -24,14 +24,16 @@ typedef struct ThreadEvent {
 	pid_t tid;
 	int event_fd;
 	uint64_t id; /* PERF_EVENT_IOC_ID */
+	bool taken;  /* a client has been handed it, and may keep it */
+	/* While attaching: whether a thread carries it, and whether one does without its filter. */
+	bool carried, unfiltered;
 } ThreadEvent;
 
 /* All events of one breakpoint. */
 typedef struct EventSet {
 	ThreadEvent *events;
 	size_t n_events;
-	QuotaTable *quota; /* not owned; each event is counted for uid */
-	uid_t uid;
+	Charge *charge; /* not owned; each event is counted */
 } EventSet;
 
 /*
@@ -39,17 +41,16 @@ typedef struct EventSet {
  * the process that the spec names carries exactly one: with "all", also each that is being started
  * meanwhile. May sleep for some tens of milliseconds where the target starts threads without pause.
  *
- * `quota` is borrowed for the set's life.
+ * `charge` is borrowed for the set's life.
  *
  * Return: 0 and *ret (event_set_clear); REFUSED_NO_FREE_SLOT, _NO_SUCH_TARGET (a thread that is not
  * the process's), _TARGET_EXITED, _QUOTA_EXCEEDED, _NOT_SUPPORTED (also a target that starts threads faster than they can be
  * followed) and *refusal; negative errno.
  */
 int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
-		   const Filter *filter, QuotaTable *quota, uid_t uid, EventSet *ret,
-		   Refusal *refusal);
+		   const Filter *filter, Charge *charge, EventSet *ret, Refusal *refusal);
 
-/* Closes the events: traps end. */
+/* Closes the events: traps end, but for those of events that were taken, which stay charged. */
 void event_set_clear(EventSet *set);
 
 /*

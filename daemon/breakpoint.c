@@ -6,7 +6,7 @@
 #include "daemon/breakpoint.h"
 #include "daemon/util.h"
 
-int breakpoint_new(Session *session, Spec *spec, uint32_t number, Breakpoint **ret,
+int breakpoint_new(Session *session, Spec *spec, uint32_t number, Charge *charge, Breakpoint **ret,
 		   Refusal *refusal)
 {
 	Broker *broker = session->broker;
@@ -16,18 +16,20 @@ int breakpoint_new(Session *session, Spec *spec, uint32_t number, Breakpoint **r
 	breakpoint = calloc(1, sizeof(*breakpoint));
 	if (!breakpoint) {
 		spec_free(spec);
+		charge_release(charge);
 		return -ENOMEM;
 	}
 	breakpoint->session = session;
 	breakpoint->number = number;
 	breakpoint->spec = spec;
+	breakpoint->charge = charge;
 
 	r = filter_new(broker->engine, spec, number, session->ring_fd, &breakpoint->filter,
 		       refusal);
 	if (r != 0)
 		goto fail;
-	r = event_set_open(broker->reader, &session->target, spec, breakpoint->filter,
-			   broker->quota, session->owner.uid, &breakpoint->events, refusal);
+	r = event_set_open(broker->reader, &session->target, spec, breakpoint->filter, charge,
+			   &breakpoint->events, refusal);
 	if (r != 0)
 		goto fail;
 	*ret = breakpoint;
@@ -46,9 +48,22 @@ Breakpoint *breakpoint_free(Breakpoint *breakpoint)
 		filter_set_state(breakpoint->filter, FILTER_REVOKED);
 	event_set_clear(&breakpoint->events);
 	filter_free(breakpoint->filter);
+	charge_release(breakpoint->charge);
 	spec_free(breakpoint->spec);
 	free(breakpoint);
 	return NULL;
+}
+
+int breakpoint_name_charge(Breakpoint *breakpoint)
+{
+	const Filter *filter = breakpoint->filter;
+	ChargeNames names = CHARGE_NAMES_NONE;
+
+	names.program_fd = filter->program_fd;
+	names.map_fds[0] = filter->counters_fd;
+	names.map_fds[1] = filter->parameters_fd;
+	names.shared_ring_fd = breakpoint->session->ring_fd;
+	return charge_name(breakpoint->charge, &names);
 }
 
 static int switch_events(Breakpoint *breakpoint, bool on)

@@ -20,6 +20,7 @@ struct Breakpoint {
 	Spec *spec;
 	Filter *filter;
 	EventSet events;
+	Charge *charge; /* for it and its events */
 	bool enabled;
 };
 
@@ -29,15 +30,19 @@ typedef struct BreakpointCounts {
 } BreakpointCounts;
 
 /*
- * Loads the filter and opens the events, disabled. Takes `spec` over in any case. The breakpoint is
- * not in the session's list yet.
+ * Loads the filter and opens the events, disabled. Takes `spec` over in any case, and `charge`, of which
+ * the breakpoint itself is paid. The breakpoint is not in the session's list yet.
  *
  * Return: 0 and *ret (breakpoint_free); a refusal; negative errno.
  */
-int breakpoint_new(Session *session, Spec *spec, uint32_t number, Breakpoint **ret,
+int breakpoint_new(Session *session, Spec *spec, uint32_t number, Charge *charge, Breakpoint **ret,
 		   Refusal *refusal);
 
-/* Revokes, closes and frees; gives the quota back. Return: NULL. */
+/* Has the charge last as long as what a client may be handed of the breakpoint. Return: 0; negative
+ * errno. */
+int breakpoint_name_charge(Breakpoint *breakpoint);
+
+/* Revokes, closes and frees; releases the charge. Return: NULL. */
 Breakpoint *breakpoint_free(Breakpoint *breakpoint);
 
 /* Starts the counting of skip, every and limit anew. Return: 0; negative errno. */

@@ -7,8 +7,7 @@
 #include "daemon/lent_filter.h"
 #include "daemon/session.h"
 
-int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
-	       const BrokerHooks *hooks, Broker **ret)
+int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret)
 {
 	Broker *broker;
 	int r;
@@ -18,7 +17,13 @@ int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
 		return -ENOMEM;
 	broker->event = event;
 	broker->hooks = *hooks;
-	r = quota_new(limits, &broker->quota);
+	r = quota_new(settings->quotas, &broker->quota);
+	if (r < 0)
+		goto fail;
+	r = rate_new(settings->rates, &broker->rates);
+	if (r < 0)
+		goto fail;
+	r = charge_book_new(event, broker->quota, &broker->charges);
 	if (r < 0)
 		goto fail;
 	r = features_probe(&broker->features);
@@ -58,6 +63,8 @@ Broker *broker_free(Broker *broker)
 	sd_event_source_disable_unref(broker->limit_timer);
 	task_reader_free(broker->reader);
 	filter_engine_free(broker->engine);
+	charge_book_free(broker->charges);
+	rate_free(broker->rates);
 	quota_free(broker->quota);
 	free(broker);
 	return NULL;

@@ -11,7 +11,9 @@
 
 #include "daemon/bpf_engine.h"
 #include "daemon/bpf_tasks.h"
+#include "daemon/charge.h"
 #include "daemon/quota.h"
+#include "daemon/settings.h"
 #include "kernel/features.h"
 
 typedef struct Breakpoint Breakpoint;
@@ -42,6 +44,8 @@ struct Broker {
 	FilterEngine *engine;
 	Features features; /* see broker_features */
 	QuotaTable *quota;
+	RateTable *rates;
+	ChargeBook *charges;
 	BrokerHooks hooks;
 	Session *sessions; /* list by Session.next, newest first; owns */
 	uint32_t last_session;
@@ -51,11 +55,10 @@ struct Broker {
 };
 
 /*
- * `limits` in the order of QuotaResource. `event` is borrowed.
+ * `event` is borrowed.
  * Return: 0 and *ret (broker_free); -EOPNOTSUPP on a kernel without BTF; negative errno.
  */
-int broker_new(sd_event *event, const uint64_t limits[static QUOTA_RESOURCES],
-	       const BrokerHooks *hooks, Broker **ret);
+int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret);
 
 /*
  * What the kernel can do. Found out at start, and anew when kernel.perf_event_paranoid has another value

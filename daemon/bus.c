@@ -66,103 +66,6 @@ void bus_log_refusal(const Caller *caller, pid_t target, const Refusal *refusal)
 		    caller->uid, refusal->text);
 }
 
-static Caller *caller_free(Caller *caller)
-{
-	if (!caller)
-		return NULL;
-	process_clear(&caller->process);
-	free(caller->name);
-	free(caller);
-	return NULL;
-}
-
-/*
- * A connection is gone: its sessions go with it. One match for all names, since the bus limits how
- * many a connection may have. A caller's messages come before the news of its end, so a caller that
- * is made for a message is always told of.
- */
-static int on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-	Bus *bus = userdata;
-	const char *name;
-	Caller *caller, **at;
-	int r;
-
-	r = sd_bus_message_read(message, "s", &name);
-	if (r < 0)
-		return r;
-	for (at = &bus->callers; *at && strcmp((*at)->name, name) != 0; at = &(*at)->next)
-		;
-	caller = *at;
-	if (!caller)
-		return 0;
-	polkit_withdraw(bus, caller);
-	broker_end_owner(bus->broker, caller);
-	for (at = &bus->callers; *at != caller; at = &(*at)->next)
-		;
-	*at = caller->next;
-	caller_free(caller);
-	return 0;
-}
-
-static int caller_new(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
-{
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	Caller *caller;
-	Refusal refusal;
-	pid_t pid;
-	int r;
-
-	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID | SD_BUS_CREDS_PID, &creds);
-	if (r < 0)
-		return r;
-	caller = calloc(1, sizeof(*caller));
-	if (!caller)
-		return -ENOMEM;
-	caller->bus = bus;
-	caller->process = PROCESS_NONE;
-	caller->name = strdup(sd_bus_message_get_sender(message));
-	r = caller->name ? 0 : -ENOMEM;
-	if (r == 0)
-		r = sd_bus_creds_get_euid(creds, &caller->uid);
-	if (r >= 0)
-		r = sd_bus_creds_get_pid(creds, &pid);
-	if (r >= 0)
-		r = process_from_pid(pid, &caller->process, &refusal);
-	if (r > 0)
-		r = sd_bus_error_set(error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
-				     "The process that opened this bus connection cannot be seen "
-				     "from here: connect anew, from bpcondd's pid namespace.");
-	if (r < 0) {
-		caller_free(caller);
-		return r;
-	}
-	caller->next = bus->callers;
-	bus->callers = caller;
-	*ret = caller;
-	return 0;
-}
-
-int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
-{
-	const char *sender = sd_bus_message_get_sender(message);
-	int r;
-
-	if (!sender)
-		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
-					"The call has no sender: use a message bus.");
-	for (Caller *caller = bus->callers; caller; caller = caller->next) {
-		if (strcmp(caller->name, sender) == 0) {
-			*ret = caller;
-			return 0;
-		}
-	}
-	r = caller_new(bus, message, ret, error);
-	if (r < 0 && !sd_bus_error_is_set(error))
-		return bus_fail(r, NULL, message, error);
-	return r;
-}
-
 int bus_check_user(Bus *bus, const SessionOwner *owner, sd_bus_message *message, bool allow_user,
 		   sd_bus_error *error)
 {
@@ -313,10 +216,16 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	r = bus_lend_add(bus);
 	if (r < 0)
 		return r;
+	r = bus_listing_add(bus);
+	if (r < 0)
+		return r;
+	r = bus_admission_add(bus, event);
+	if (r < 0)
+		return r;
 	r = sd_bus_add_match(bus->bus, NULL,
 			     "type='signal',sender='org.freedesktop.DBus',"
 			     "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
-			     on_name_lost, bus);
+			     bus_on_name_lost, bus);
 	if (r < 0)
 		return r;
 	r = sd_bus_set_exit_on_disconnect(bus->bus, 1);
@@ -342,12 +251,8 @@ Bus *bus_free(Bus *bus)
 {
 	if (!bus)
 		return NULL;
-	while (bus->callers) {
-		Caller *next = bus->callers->next;
-
-		caller_free(bus->callers);
-		bus->callers = next;
-	}
+	bus_admission_stop(bus);
+	bus_callers_free(bus);
 	sd_bus_flush_close_unref(bus->bus);
 	free(bus);
 	return NULL;

@@ -21,6 +21,9 @@
 #define BUS_BREAKPOINT     "org.bpcond1.Breakpoint"
 #define BUS_MAX_PATH       64
 
+/* Chains of callers by name: a bus allows some thousands of connections. */
+#define BUS_CALLER_CHAINS 1024
+
 /* dbus-daemon disconnects a sender of more than 16 descriptors in a message. */
 #define BUS_MAX_FDS 12
 
@@ -30,10 +33,25 @@ typedef struct PolkitQuestion PolkitQuestion;
 typedef struct Bus {
 	sd_bus *bus;
 	Broker *broker;            /* borrowed; NULL until bus_serve */
-	Caller *callers;           /* list; owns */
+	Caller *callers[BUS_CALLER_CHAINS]; /* lists by Caller.next; own */
 	PolkitQuestion *questions; /* list; owns; each has a caller */
 	uint32_t last_question;
 	bool polkit_silent; /* said in the log */
+
+	/* Of the message that is being handled (bus_admission.c): a number of its own, and, while its
+	 * handling is to be paid for, by whom and since when. */
+	uint64_t message_number;
+	bool paying;
+	uid_t payer;
+	uint64_t work_before; /* work_usec() */
+	sd_event_source *admission_source;
+
+	/* The last counts that were read, for the message of that number. */
+	struct {
+		uint64_t message_number;
+		const Breakpoint *breakpoint;
+		BreakpointCounts counts;
+	} counts;
 } Bus;
 
 /* One connection that has called us: who it is, and the process behind it. Lives as long as the
@@ -43,7 +61,7 @@ struct Caller {
 	Caller *next;
 	char *name; /* unique name */
 	uid_t uid;
-	Process process;
+	Process process; /* PROCESS_NONE where it cannot be seen from here */
 };
 
 /*
@@ -64,8 +82,17 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event);
 /* Withdraws what waits for an answer of others: call it before the broker goes. */
 void bus_stop(Bus *bus);
 
-/* Who sent the message. Return: 0 and *ret, borrowed; negative, and *error. */
+/* Whose connection the message is from, its process seen or not. Return: 0 and *ret, borrowed;
+ * negative, and *error. */
+int bus_sender(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error);
+
+/* The same with the process, which everything takes that is more than a look. */
 int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error);
+
+/* A connection is gone, and so is its caller, with all that it owns. */
+int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error);
+
+void bus_callers_free(Bus *bus);
 
 /*
  * The answer to a call that failed: `r` as the broker's functions return it. Ours is logged, once
@@ -115,6 +142,14 @@ int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char 
 /* Tells that a session's breakpoints are others now; failure is logged. */
 void bus_session_breakpoints_changed(const Session *session);
 int bus_lend_add(Bus *bus);
+int bus_listing_add(Bus *bus);
+
+/* Has each call counted before it is handled, and its time after (bus_admission.c). */
+int bus_admission_add(Bus *bus, sd_event *event);
+void bus_admission_stop(Bus *bus);
+
+/* The filter whose path this is, or NULL. */
+LentFilter *bus_parse_filter(const Bus *bus, const char *path);
 
 /* OpenSession and OpenSessionByPid of the Manager interface (bus_open.c). */
 int bus_method_open_session(sd_bus_message *message, void *userdata, sd_bus_error *error);

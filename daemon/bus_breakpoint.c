@@ -213,6 +213,8 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 	r = append_events(reply, events, first, last);
 	if (r < 0)
 		return bus_fail(r, NULL, message, error);
+	for (size_t i = first; i < last; i++)
+		events->events[i].taken = true;
 	return sd_bus_send(NULL, reply, NULL);
 }
 
@@ -274,8 +276,23 @@ static int property_threads(sd_bus *sdbus, const char *path, const char *interfa
 		reply, "u", (uint32_t)event_set_count_threads(&breakpoint->events, &tasks));
 }
 
-/* The counts: one reading for each property, so only those of one GetAll while the breakpoint is
- * disabled belong together exactly. */
+/* The counts, read once for all properties that one GetAll asks for, so that they belong together. */
+static int read_counts(Bus *bus, const Breakpoint *breakpoint, BreakpointCounts *ret)
+{
+	int r;
+
+	if (bus->counts.message_number != bus->message_number ||
+	    bus->counts.breakpoint != breakpoint) {
+		r = breakpoint_read_counts(breakpoint, &bus->counts.counts);
+		if (r < 0)
+			return r;
+		bus->counts.message_number = bus->message_number;
+		bus->counts.breakpoint = breakpoint;
+	}
+	*ret = bus->counts.counts;
+	return 0;
+}
+
 static int property_count(sd_bus *sdbus, const char *path, const char *interface,
 			  const char *property, sd_bus_message *reply, void *userdata,
 			  sd_bus_error *error)
@@ -287,7 +304,7 @@ static int property_count(sd_bus *sdbus, const char *path, const char *interface
 	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
 	if (r < 0)
 		return r;
-	r = breakpoint_read_counts(breakpoint, &counts);
+	r = read_counts(bus_of(breakpoint), breakpoint, &counts);
 	if (r < 0)
 		return r;
 

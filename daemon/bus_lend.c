@@ -293,8 +293,7 @@ int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error
 	return 1;
 }
 
-/* The filter whose path this is, or NULL. */
-static LentFilter *parse_filter(const Bus *bus, const char *path)
+LentFilter *bus_parse_filter(const Bus *bus, const char *path)
 {
 	uint32_t number;
 
@@ -309,7 +308,7 @@ static LentFilter *parse_filter(const Bus *bus, const char *path)
 static int find_filter(sd_bus *sdbus, const char *path, const char *interface, void *userdata,
 		       void **ret_found, sd_bus_error *error)
 {
-	LentFilter *lent = parse_filter(userdata, path);
+	LentFilter *lent = bus_parse_filter(userdata, path);
 
 	if (!lent)
 		return 0;
@@ -320,7 +319,7 @@ static int find_filter(sd_bus *sdbus, const char *path, const char *interface, v
 static int on_return_allowed(Caller *caller, sd_bus_message *message, void *userdata,
 			     sd_bus_error *error)
 {
-	LentFilter *lent = parse_filter(caller->bus, sd_bus_message_get_path(message));
+	LentFilter *lent = bus_parse_filter(caller->bus, sd_bus_message_get_path(message));
 
 	if (!lent)
 		return bus_gone(message, error);

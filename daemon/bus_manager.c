@@ -104,6 +104,12 @@ static int property_limits(sd_bus *sdbus, const char *path, const char *interfac
 		if (r < 0)
 			return r;
 	}
+	for (RateResource i = 0; i < RATE_RESOURCES; i++) {
+		r = sd_bus_message_append(reply, "{st}", rate_name(i),
+					  rate_limit(bus->broker->rates, i));
+		if (r < 0)
+			return r;
+	}
 	return sd_bus_message_close_container(reply);
 }
 

@@ -81,42 +81,52 @@ static LentFilter *lent_filter_free(LentFilter *lent)
 	filter_free(lent->filter);
 	spec_free(lent->spec);
 	close_fd(lent->ring_fd);
+	charge_release(lent->charge);
 	free(lent);
 	return NULL;
 }
 
-static int take_quota(Broker *broker, uid_t uid, uint64_t ring_bytes, Refusal *refusal)
+/* Return: as charge_new. */
+static int take_charge(Broker *broker, uid_t uid, uint64_t ring_bytes, Charge **ret,
+		       Refusal *refusal)
 {
-	int r;
+	QuotaAmounts amounts = {};
 
-	r = quota_take(broker->quota, uid, QUOTA_LENT_FILTERS, 1, refusal);
-	if (r != 0)
-		return r;
-	r = quota_take(broker->quota, uid, QUOTA_RING_BYTES, ring_bytes, refusal);
-	if (r != 0)
-		quota_give_back(broker->quota, uid, QUOTA_LENT_FILTERS, 1);
-	return r;
+	amounts.of[QUOTA_LENT_FILTERS] = 1;
+	amounts.of[QUOTA_RING_BYTES] = ring_bytes;
+	return charge_new(broker->charges, uid, &amounts, ret, refusal);
 }
 
-static void give_quota_back(Broker *broker, uid_t uid, uint64_t ring_bytes)
+/* Whatever the borrower is handed he may keep. */
+static int name_charge(const LentFilter *lent)
 {
-	quota_give_back(broker->quota, uid, QUOTA_RING_BYTES, ring_bytes);
-	quota_give_back(broker->quota, uid, QUOTA_LENT_FILTERS, 1);
+	const Filter *filter = lent->filter;
+	const ChargeNames names = {
+		.program_fd = filter->program_fd,
+		.map_fds = {filter->counters_fd, filter->parameters_fd, filter->counter_fd,
+			    lent->ring_fd},
+		.shared_ring_fd = -EBADF,
+	};
+
+	return charge_name(lent->charge, &names);
 }
 
-static int build(LentFilter *lent, const FilterLoan *loan, Refusal *refusal)
+static int build(LentFilter *lent, const FilterLoan *loan, uint64_t ring_bytes, Refusal *refusal)
 {
 	Broker *broker = lent->broker;
 	int r;
 
-	if (lent->ring_bytes) {
-		lent->ring_fd = filter_ring_new(lent->ring_bytes);
+	if (ring_bytes) {
+		lent->ring_fd = filter_ring_new(ring_bytes);
 		if (lent->ring_fd < 0)
 			return lent->ring_fd;
 	}
 	r = filter_new_lent(broker->engine, lent->spec, loan, lent->number, lent->ring_fd,
 			    &lent->filter, refusal);
 	if (r != 0)
+		return r;
+	r = name_charge(lent);
+	if (r < 0)
 		return r;
 	filter_set_state(lent->filter, FILTER_ENABLED);
 	return 0;
@@ -127,6 +137,7 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 {
 	FilterLoan loan = {};
 	LentFilter *lent;
+	Charge *charge;
 	Spec *spec;
 	int r;
 
@@ -146,7 +157,7 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 		return r;
 	r = check_capture(spec, ring_bytes, refusal);
 	if (r == 0)
-		r = take_quota(broker, owner->uid, ring_bytes, refusal);
+		r = take_charge(broker, owner->uid, ring_bytes, &charge, refusal);
 	if (r != 0) {
 		spec_free(spec);
 		return r;
@@ -157,16 +168,16 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 		lent->owner = *owner;
 		lent->spec = spec;
 		lent->ring_fd = -EBADF;
-		lent->ring_bytes = ring_bytes;
+		lent->charge = charge;
 		lent->number = ++broker->last_lent_filter;
-		r = build(lent, &loan, refusal);
+		r = build(lent, &loan, ring_bytes, refusal);
 	} else {
 		spec_free(spec);
+		charge_release(charge);
 		r = -ENOMEM;
 	}
 	if (r != 0) {
 		lent_filter_free(lent);
-		give_quota_back(broker, owner->uid, ring_bytes);
 		return r;
 	}
 	lent->next = broker->lent_filters;
@@ -183,7 +194,6 @@ void lent_filter_return(LentFilter *lent)
 	for (at = &broker->lent_filters; *at != lent; at = &(*at)->next)
 		;
 	*at = lent->next;
-	give_quota_back(broker, lent->owner.uid, lent->ring_bytes);
 	lent_filter_free(lent);
 }
 

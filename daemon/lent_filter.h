@@ -22,8 +22,8 @@ struct LentFilter {
 	SessionOwner owner;
 	Spec *spec;
 	Filter *filter;
+	Charge *charge; /* for it and its ring */
 	int ring_fd; /* -EBADF without a ring */
-	uint64_t ring_bytes;
 };
 
 /*

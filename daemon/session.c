@@ -39,6 +39,7 @@ static Session *session_free(Session *session)
 	target_watch_free(session->watch);
 	process_clear(&session->target);
 	close_fd(session->ring_fd);
+	charge_release(session->charge);
 	free(session);
 	return NULL;
 }
@@ -60,6 +61,7 @@ static int session_build(Session *session, Refusal *refusal)
 {
 	Broker *broker = session->broker;
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	ChargeNames names = CHARGE_NAMES_NONE;
 	int r;
 
 	if (!session->target.exec_id) {
@@ -74,6 +76,10 @@ static int session_build(Session *session, Refusal *refusal)
 	session->ring_fd = filter_ring_new(session->ring_bytes);
 	if (session->ring_fd < 0)
 		return session->ring_fd;
+	names.map_fds[0] = session->ring_fd;
+	r = charge_name(session->charge, &names);
+	if (r < 0)
+		return r;
 	r = target_watch_new(broker->event, broker->reader, &session->target, &tasks, on_target_end,
 			     session, &session->watch);
 	if (r == -ESRCH)
@@ -92,20 +98,19 @@ static int session_build(Session *session, Refusal *refusal)
 int session_open(Broker *broker, const SessionOwner *owner, Process *target, bool approved,
 		 uint64_t ring_bytes, const char *client, Session **ret, Refusal *refusal)
 {
+	QuotaAmounts amounts = {};
 	Session *session;
+	Charge *charge;
 	int r;
 
 	r = filter_check_ring_bytes(ring_bytes, refusal);
 	if (r != 0)
 		return r;
-	r = quota_take(broker->quota, owner->uid, QUOTA_SESSIONS, 1, refusal);
+	amounts.of[QUOTA_SESSIONS] = 1;
+	amounts.of[QUOTA_RING_BYTES] = ring_bytes;
+	r = charge_new(broker->charges, owner->uid, &amounts, &charge, refusal);
 	if (r != 0)
 		return r;
-	r = quota_take(broker->quota, owner->uid, QUOTA_RING_BYTES, ring_bytes, refusal);
-	if (r != 0) {
-		quota_give_back(broker->quota, owner->uid, QUOTA_SESSIONS, 1);
-		return r;
-	}
 
 	session = calloc(1, sizeof(*session));
 	if (!session) {
@@ -113,6 +118,7 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 	} else {
 		session->broker = broker;
 		session->owner = *owner;
+		session->charge = charge;
 		session->ring_fd = -EBADF;
 		session->ring_bytes = ring_bytes;
 		session->target = *target;
@@ -127,9 +133,10 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 			target->exec_id = session->target.exec_id;
 			session->target = PROCESS_NONE;
 		}
-		session_free(session);
-		quota_give_back(broker->quota, owner->uid, QUOTA_RING_BYTES, ring_bytes);
-		quota_give_back(broker->quota, owner->uid, QUOTA_SESSIONS, 1);
+		if (session)
+			session_free(session);
+		else
+			charge_release(charge);
 		return r;
 	}
 
@@ -149,13 +156,11 @@ static void release_breakpoint(Session *session, Breakpoint *breakpoint)
 	session->removed_hits += counts.hits;
 	session->removed_dropped += counts.dropped;
 	breakpoint_free(breakpoint);
-	quota_give_back(session->broker->quota, session->owner.uid, QUOTA_BREAKPOINTS, 1);
 }
 
 void session_end(Session *session, SessionEnd end)
 {
 	Broker *broker = session->broker;
-	uid_t uid = session->owner.uid;
 	Session **at;
 
 	/* Silence before anything that takes time. */
@@ -172,8 +177,6 @@ void session_end(Session *session, SessionEnd end)
 	for (at = &broker->sessions; *at != session; at = &(*at)->next)
 		;
 	*at = session->next;
-	quota_give_back(broker->quota, uid, QUOTA_RING_BYTES, session->ring_bytes);
-	quota_give_back(broker->quota, uid, QUOTA_SESSIONS, 1);
 	session_free(session);
 }
 
@@ -205,31 +208,36 @@ int session_add_breakpoint(Session *session, const char *text, size_t length, Br
 			   Refusal *refusal)
 {
 	Broker *broker = session->broker;
+	QuotaAmounts amounts = {};
 	Breakpoint *breakpoint;
+	Charge *charge;
 	Spec *spec;
 	int r;
 
 	r = spec_parse(text, length, &spec, refusal);
 	if (r != 0)
 		return r;
+	amounts.of[QUOTA_BREAKPOINTS] = 1;
 	r = supported_spec(broker_features(broker), spec, refusal);
 	if (r == 0)
-		r = quota_take(broker->quota, session->owner.uid, QUOTA_BREAKPOINTS, 1, refusal);
+		r = charge_new(broker->charges, session->owner.uid, &amounts, &charge, refusal);
 	if (r != 0) {
 		spec_free(spec);
 		return r;
 	}
-	r = breakpoint_new(session, spec, session->last_breakpoint + 1, &breakpoint, refusal);
-	if (r == 0) {
-		if (breakpoint->spec->enabled)
-			r = session_enable_breakpoint(breakpoint, refusal);
-		else
-			r = session_look(session, refusal);
-		if (r != 0)
-			breakpoint_free(breakpoint);
-	}
+	r = breakpoint_new(session, spec, session->last_breakpoint + 1, charge, &breakpoint,
+			   refusal);
+	if (r != 0)
+		return r;
+	if (spec->enabled)
+		r = session_enable_breakpoint(breakpoint, refusal);
+	else
+		r = session_look(session, refusal);
+	/* From here on a client may come to hold what it is made of. */
+	if (r == 0)
+		r = breakpoint_name_charge(breakpoint);
 	if (r != 0) {
-		quota_give_back(broker->quota, session->owner.uid, QUOTA_BREAKPOINTS, 1);
+		breakpoint_free(breakpoint);
 		return r;
 	}
 	session->last_breakpoint++;

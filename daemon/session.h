@@ -40,6 +40,7 @@ struct Session {
 	bool approved;  /* an administrator allowed it, for want of a rule that does */
 	char client[SESSION_MAX_CLIENT_NAME + 1];
 
+	Charge *charge; /* for the session and its ring */
 	int ring_fd;
 	uint64_t ring_bytes;
 	bool ring_taken;

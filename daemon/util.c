@@ -53,3 +53,27 @@ unsigned long long now_usec(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
 }
+
+static unsigned long long slept;
+
+unsigned long long work_usec(void)
+{
+	struct timespec busy;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &busy);
+	return busy.tv_sec * 1000000ULL + busy.tv_nsec / 1000 + slept;
+}
+
+void sleep_usec(unsigned long long usec)
+{
+	const struct timespec pause = {.tv_sec = usec / 1000000, .tv_nsec = usec % 1000000 * 1000};
+	unsigned long long before = now_usec();
+
+	nanosleep(&pause, NULL);
+	slept_usec(now_usec() - before);
+}
+
+void slept_usec(unsigned long long usec)
+{
+	slept += usec;
+}

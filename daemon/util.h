@@ -44,4 +44,12 @@ int read_small_file(const char *path, char **ret);
 /* CLOCK_MONOTONIC in microseconds. */
 unsigned long long now_usec(void);
 
+/* How long this process has worked, in microseconds: on a CPU, or asleep by sleep_usec. What others
+ * have the machine do meanwhile does not count. */
+unsigned long long work_usec(void);
+
+/* Sleeps, or says that the kernel was slept in for so long. */
+void sleep_usec(unsigned long long usec);
+void slept_usec(unsigned long long usec);
+
 #endif

@@ -158,6 +158,103 @@ START_TEST(test_given_back_by_another)
 }
 END_TEST
 
+static QuotaAmounts rings(uint64_t sessions, uint64_t bytes)
+{
+	QuotaAmounts amounts = {};
+
+	amounts.of[QUOTA_SESSIONS] = sessions;
+	amounts.of[QUOTA_RING_BYTES] = bytes;
+	return amounts;
+}
+
+START_TEST(test_all_or_nothing)
+{
+	const QuotaAmounts fits = rings(1, 1 << 19), too_long = rings(1, 1 << 20);
+	QuotaTable *table = new_table();
+	Refusal refusal;
+
+	ck_assert_int_eq(quota_take_all(table, 1000, &fits, &refusal), 0);
+	ck_assert_int_eq(quota_take_all(table, 1000, &too_long, &refusal), REFUSED_QUOTA_EXCEEDED);
+	ck_assert_uint_eq(quota_used(table, 1000, QUOTA_SESSIONS), 1);
+	ck_assert_uint_eq(quota_used(table, 1000, QUOTA_RING_BYTES), 1 << 19);
+	/* what was there before a restart is there, whatever the limits are now */
+	ck_assert_int_eq(quota_restore(table, 1000, &too_long), 0);
+	ck_assert_uint_eq(quota_used(table, 1000, QUOTA_RING_BYTES), 3 << 19);
+	take_refused(table, 1000, QUOTA_RING_BYTES, 1, "\"ring-bytes\"");
+	quota_give_back_all(table, 1000, &too_long);
+	quota_give_back_all(table, 1000, &fits);
+	ck_assert_uint_eq(quota_used(table, 1000, QUOTA_RING_BYTES), 0);
+	quota_free(table);
+}
+END_TEST
+
+START_TEST(test_kept_counts_and_is_said)
+{
+	const QuotaAmounts one = rings(1, 1 << 20);
+	QuotaTable *table = new_table();
+	Refusal refusal;
+
+	ck_assert_int_eq(quota_take_all(table, 1000, &one, &refusal), 0);
+	take_refused(table, 1000, QUOTA_RING_BYTES, 1, "hits-bytes");
+	ck_assert_int_eq(quota_take(table, 1000, QUOTA_RING_BYTES, 1, &refusal),
+			 REFUSED_QUOTA_EXCEEDED);
+	ck_assert_ptr_null(strstr(refusal.text, "descriptors that you kept"));
+	quota_keep(table, 1000, &one);
+	take_refused(table, 1000, QUOTA_RING_BYTES, 1,
+		     "; 1048576 of those in use are held by descriptors that you kept");
+	quota_unkeep(table, 1000, &one);
+	quota_give_back_all(table, 1000, &one);
+	take(table, 1000, QUOTA_RING_BYTES, 1 << 20);
+	quota_free(table);
+}
+END_TEST
+
+/* What is dying makes room at once, but only for as much again. */
+START_TEST(test_dying_is_bounded)
+{
+	const QuotaAmounts one = rings(1, 1 << 20);
+	QuotaTable *table = new_table();
+	Refusal refusal;
+
+	ck_assert_int_eq(quota_take_all(table, 1000, &one, &refusal), 0);
+	quota_let_die(table, 1000, &one);
+	ck_assert_uint_eq(quota_used(table, 1000, QUOTA_RING_BYTES), 0);
+	ck_assert_int_eq(quota_take_all(table, 1000, &one, &refusal), 0);
+	quota_let_die(table, 1000, &one);
+	take_refused(table, 1000, QUOTA_RING_BYTES, 1, "still freeing");
+	take(table, 1000, QUOTA_SESSIONS, 1);
+	quota_bury(table, 1000, &one);
+	take(table, 1000, QUOTA_RING_BYTES, 1 << 20);
+	quota_bury(table, 1000, &one);
+	quota_free(table);
+}
+END_TEST
+
+static const QuotaAmounts *to_reclaim;
+
+static void reclaim(uid_t uid, void *userdata)
+{
+	if (to_reclaim)
+		quota_give_back_all(userdata, uid, to_reclaim);
+	to_reclaim = NULL;
+}
+
+START_TEST(test_reclaims_before_refusing)
+{
+	const QuotaAmounts one = rings(3, 0);
+	QuotaTable *table = new_table();
+
+	quota_set_reclaim(table, reclaim, table);
+	to_reclaim = &one;
+	take(table, 1000, QUOTA_SESSIONS, 3);
+	ck_assert_ptr_nonnull(to_reclaim);
+	take(table, 1000, QUOTA_SESSIONS, 3);
+	ck_assert_ptr_null(to_reclaim);
+	take_refused(table, 1000, QUOTA_SESSIONS, 1, "\"sessions\"");
+	quota_free(table);
+}
+END_TEST
+
 START_TEST(test_names)
 {
 	static const char *const names[] = {"sessions",   "breakpoints",  "events",
@@ -186,6 +283,10 @@ int main(void)
 	tcase_add_test(tests, test_many_users);
 	tcase_add_test_raise_signal(tests, test_more_given_back, SIGABRT);
 	tcase_add_test_raise_signal(tests, test_given_back_by_another, SIGABRT);
+	tcase_add_test(tests, test_all_or_nothing);
+	tcase_add_test(tests, test_kept_counts_and_is_said);
+	tcase_add_test(tests, test_dying_is_bounded);
+	tcase_add_test(tests, test_reclaims_before_refusing);
 	tcase_add_test(tests, test_names);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

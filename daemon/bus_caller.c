@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who calls: the connections that have called us, each with its user and, held by a pidfd, the process
+ * that opened it.
+ *
+ * The user is what the bus knows of the connection's socket. The process comes best as the bus's own
+ * descriptor, which it got with the socket (ProcessFD). A bus that has none to give knows a number
+ * only, which may have come to mean another process by the time that we open it; so the bus is asked
+ * once more whether the connection is there, since as a rule it goes with its process. What remains
+ * is a connection that was handed on by a process that then exited and whose number was used again;
+ * the rules of authority.c then look at a process that is not the caller's, and all of whose threads
+ * must have the connection's user id.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/bus.h"
+#include "daemon/bus_polkit.h"
+#include "daemon/util.h"
+
+#define DBUS_NAME      "org.freedesktop.DBus"
+#define DBUS_PATH      "/org/freedesktop/DBus"
+#define DBUS_INTERFACE DBUS_NAME
+
+/* The bus itself answers at once, or something is badly wrong. */
+#define ASK_USEC UINT64_C(5000000)
+
+static Caller *caller_free(Caller *caller)
+{
+	if (!caller)
+		return NULL;
+	process_clear(&caller->process);
+	free(caller->name);
+	free(caller);
+	return NULL;
+}
+
+/* The chain that a name belongs to (by FNV-1a). */
+static Caller **chain_of(Bus *bus, const char *name)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619U;
+	return &bus->callers[hash % BUS_CALLER_CHAINS];
+}
+
+/* Where the caller of that name is linked in, or NULL. */
+static Caller **find_link(Bus *bus, const char *name)
+{
+	Caller **at;
+
+	for (at = chain_of(bus, name); *at; at = &(*at)->next)
+		if (strcmp((*at)->name, name) == 0)
+			return at;
+	return NULL;
+}
+
+/*
+ * One match for all names, since the bus limits how many a connection may have. A caller's messages come
+ * before the news of its end, so a caller that is made for a message is always told of.
+ */
+int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Bus *bus = userdata;
+	Caller *caller, **link;
+	const char *name;
+	int r;
+
+	r = sd_bus_message_read(message, "s", &name);
+	if (r < 0)
+		return r;
+	link = find_link(bus, name);
+	if (!link)
+		return 0;
+	caller = *link;
+	polkit_withdraw(bus, caller);
+	broker_end_owner(bus->broker, caller);
+	*link = caller->next;
+	caller_free(caller);
+	return 0;
+}
+
+static int ask_bus(Bus *bus, const char *member, const char *name, sd_bus_message **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
+	int r;
+
+	r = sd_bus_message_new_method_call(bus->bus, &question, DBUS_NAME, DBUS_PATH,
+					   DBUS_INTERFACE, member);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(question, "s", name);
+	if (r < 0)
+		return r;
+	return sd_bus_call(bus->bus, question, ASK_USEC, NULL, ret);
+}
+
+/* What the bus says of a connection. The descriptor is the message's. */
+typedef struct Credentials {
+	uint32_t uid;
+	uint32_t pid; /* 0: not said */
+	int pidfd;    /* -EBADF: not said */
+	bool has_uid;
+} Credentials;
+
+static int read_credential(sd_bus_message *reply, const char *name, Credentials *credentials)
+{
+	int r;
+
+	if (strcmp(name, "UnixUserID") == 0) {
+		r = sd_bus_message_read(reply, "v", "u", &credentials->uid);
+		credentials->has_uid = r >= 0;
+		return r;
+	}
+	if (strcmp(name, "ProcessID") == 0)
+		return sd_bus_message_read(reply, "v", "u", &credentials->pid);
+	if (strcmp(name, "ProcessFD") == 0)
+		return sd_bus_message_read(reply, "v", "h", &credentials->pidfd);
+	return sd_bus_message_skip(reply, "v");
+}
+
+/* Takes GetConnectionCredentials' answer apart. Return: 0 and *ret; negative errno. */
+static int read_credentials(sd_bus_message *reply, Credentials *ret)
+{
+	Credentials credentials = {.pidfd = -EBADF};
+	int r;
+
+	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+		const char *name;
+
+		r = sd_bus_message_read(reply, "s", &name);
+		if (r >= 0)
+			r = read_credential(reply, name, &credentials);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (!credentials.has_uid)
+		return -ENODATA;
+	*ret = credentials;
+	return 0;
+}
+
+/* Return: 0 and *ret, PROCESS_NONE where the process cannot be seen from here; negative errno. */
+static int find_process(Bus *bus, const char *name, const Credentials *credentials, Process *ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	_cleanup_(process_clear) Process process = PROCESS_NONE;
+	Refusal refusal;
+	int there = 0, r;
+
+	if (credentials->pidfd >= 0) {
+		r = process_from_pidfd(credentials->pidfd, ret, &refusal);
+		return r > 0 ? 0 : r;
+	}
+	if (credentials->pid == 0)
+		return 0;
+	r = process_from_pid((pid_t)credentials->pid, &process, &refusal);
+	if (r != 0)
+		return r > 0 ? 0 : r;
+	r = ask_bus(bus, "NameHasOwner", name, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "b", &there);
+	if (r < 0)
+		return r;
+	if (!there)
+		return -ENOTCONN;
+	*ret = process;
+	process = PROCESS_NONE;
+	return 0;
+}
+
+static int caller_new(Bus *bus, const char *name, Caller **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	Credentials credentials;
+	Caller *caller, **chain;
+	int r;
+
+	r = ask_bus(bus, "GetConnectionCredentials", name, &reply);
+	if (r < 0)
+		return r;
+	r = read_credentials(reply, &credentials);
+	if (r < 0)
+		return r;
+	caller = calloc(1, sizeof(*caller));
+	if (!caller)
+		return -ENOMEM;
+	caller->bus = bus;
+	caller->uid = credentials.uid;
+	caller->process = PROCESS_NONE;
+	caller->name = strdup(name);
+	r = caller->name ? find_process(bus, name, &credentials, &caller->process) : -ENOMEM;
+	if (r < 0) {
+		caller_free(caller);
+		return r;
+	}
+	chain = chain_of(bus, name);
+	caller->next = *chain;
+	*chain = caller;
+	*ret = caller;
+	return 0;
+}
+
+int bus_sender(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
+{
+	const char *sender = sd_bus_message_get_sender(message);
+	Caller **link;
+	int r;
+
+	if (!sender)
+		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
+					"The call has no sender: use a message bus.");
+	link = find_link(bus, sender);
+	if (link) {
+		*ret = *link;
+		return 0;
+	}
+	r = caller_new(bus, sender, ret);
+	/* It has gone meanwhile, which is nobody's mistake, and nobody hears the answer. */
+	if (r == -ENXIO || r == -ENOTCONN || r == -ESRCH)
+		return sd_bus_error_set(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+					"The connection that called is gone: connect anew.");
+	if (r < 0)
+		return bus_fail(r, NULL, message, error);
+	return 0;
+}
+
+int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
+{
+	Caller *caller;
+	int r;
+
+	r = bus_sender(bus, message, &caller, error);
+	if (r < 0)
+		return r;
+	if (caller->process.pidfd < 0)
+		return sd_bus_error_set(
+			error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
+			"The process that opened this bus connection cannot be seen "
+			"from here: connect anew, from bpcondd's pid namespace.");
+	*ret = caller;
+	return 0;
+}
+
+void bus_callers_free(Bus *bus)
+{
+	for (size_t i = 0; i < BUS_CALLER_CHAINS; i++) {
+		while (bus->callers[i]) {
+			Caller *next = bus->callers[i]->next;
+
+			caller_free(bus->callers[i]);
+			bus->callers[i] = next;
+		}
+	}
+}
