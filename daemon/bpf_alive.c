@@ -33,8 +33,11 @@ struct AliveList {
 
 int alive_reader_new(AliveReader **ret)
 {
-	AliveReader *reader = calloc(1, sizeof(*reader));
+	AliveReader *reader;
 
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		return -EOPNOTSUPP;
+	reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return -ENOMEM;
 	reader->skeleton = alive_bpf__open_and_load();

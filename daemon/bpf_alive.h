@@ -25,7 +25,8 @@ typedef enum KernelState {
 /* What one walk over all programs and maps of the machine has found. */
 typedef struct AliveList AliveList;
 
-/* Loads the iterators. Return: 0 and *ret (alive_reader_free); negative errno. */
+/* Loads the iterators. Return: 0 and *ret (alive_reader_free); -EOPNOTSUPP on a kernel without BTF;
+ * another negative errno. */
 int alive_reader_new(AliveReader **ret);
 AliveReader *alive_reader_free(AliveReader *reader);
 

@@ -37,7 +37,7 @@ struct Charge {
 
 struct ChargeBook {
 	QuotaTable *quota;
-	AliveReader *reader;
+	AliveReader *reader; /* NULL where the kernel does not tell: then nothing waits */
 	sd_event *event;
 	sd_event_source *timer;
 	uint64_t pause_usec;
@@ -171,7 +171,7 @@ int charge_book_new(sd_event *event, QuotaTable *quota, ChargeBook **ret)
 	if (!book)
 		return -ENOMEM;
 	r = alive_reader_new(&book->reader);
-	if (r < 0) {
+	if (r < 0 && r != -EOPNOTSUPP) {
 		free(book);
 		return r;
 	}
@@ -294,7 +294,7 @@ Charge *charge_release(Charge *charge)
 	if (!charge)
 		return NULL;
 	book = charge->book;
-	if (!names_objects(charge)) {
+	if (!book->reader || !names_objects(charge)) {
 		quota_give_back_all(book->quota, charge->uid, &charge->amounts);
 		free(charge);
 		return NULL;
