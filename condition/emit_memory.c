@@ -346,7 +346,8 @@ static void emit_long_text(Emitter *e, const Expr *expr, int no)
 	release_base(e, BASE_EXTRA, scratch);
 }
 
-static void call_function(Emitter *e, const Expr *expr, int no)
+/* With the address in r3. Its result in r0, which nobody owns. */
+static void call_function(Emitter *e, const Expr *expr)
 {
 	int scratch = borrow_base(e, BASE_EXTRA);
 
@@ -358,19 +359,31 @@ static void call_function(Emitter *e, const Expr *expr, int no)
 	set(e, BPF_REG_4, may_be_cut_short(expr));
 	assembler_emit(&e->as, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, CONDITION_GLOBAL_CALL, 0);
 	release_register(e, BPF_REG_3);
-	jump(e, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, CONDITION_FALSE, no);
-	jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, CONDITION_TRUE, e->fault);
+}
+
+Value emit_text_value(Emitter *e, const Expr *expr, unsigned int covered)
+{
+	Value value = {.entangled = true};
+
+	emit_address(e, expr->operands[0], covered);
+	call_function(e, expr);
+	value.reg = take_register(e, BPF_REG_0);
+	jump(e, BPF_JMP | BPF_JGT | BPF_K, value.reg, 0, CONDITION_TRUE, e->fault);
+	return value;
 }
 
 void emit_text_branch(Emitter *e, const Expr *expr, int yes, int no, int next, unsigned int covered)
 {
 	emit_address(e, expr->operands[0], covered);
-	if (e->by_function)
-		call_function(e, expr, no);
-	else if (expr->n_text <= CONDITION_SHORT_TEXT)
+	if (e->by_function) {
+		call_function(e, expr);
+		jump(e, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, CONDITION_FALSE, no);
+		jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, CONDITION_TRUE, e->fault);
+	} else if (expr->n_text <= CONDITION_SHORT_TEXT) {
 		emit_short_text(e, expr, no);
-	else
+	} else {
 		emit_long_text(e, expr, no);
+	}
 	if (next != yes)
 		jump_always(e, yes);
 }

@@ -211,9 +211,14 @@ static Value input(Emitter *e, const Expr *expr, int prefer)
 /* A truth value as 0 or 1, made opaque: the verifier would else go on with both. */
 static Value materialise(Emitter *e, const Expr *expr, int prefer, unsigned int covered)
 {
-	int yes = new_label(e), no = new_label(e), end = new_label(e);
+	int yes, no, end;
 	Value value = {.entangled = true};
 
+	if (e->by_function && (expr->op == EXPR_STRING || expr->op == EXPR_BYTES))
+		return emit_text_value(e, expr, covered);
+	yes = new_label(e);
+	no = new_label(e);
+	end = new_label(e);
 	emit_branch_here(e, expr, yes, no, yes, covered);
 	value.reg = take_register(e, prefer);
 	bind(e, yes);

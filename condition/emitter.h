@@ -147,6 +147,8 @@ int append_function(size_t longest, struct bpf_insn **insns, size_t *n_insns);
 
 /* emit_memory.c */
 Value emit_load(Emitter *e, const Expr *expr, int prefer, unsigned int covered);
+/* The same as 0 or 1, where texts are compared by function. */
+Value emit_text_value(Emitter *e, const Expr *expr, unsigned int covered);
 void emit_text_branch(Emitter *e, const Expr *expr, int yes, int no, int next,
 		      unsigned int covered);
 
