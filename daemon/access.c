@@ -66,11 +66,15 @@ static int read_own_userns(TaskReader *reader, uint32_t *ret)
 }
 
 int access_check(TaskReader *reader, uid_t uid, const Process *caller, const Process *target,
-		 bool approved, TaskFactsList *ret_target, Refusal *refusal)
+		 AccessApproval approval, TaskFactsList *ret_target, Refusal *refusal)
 {
 	_cleanup_(task_facts_clear) TaskFactsList caller_tasks = {}, target_tasks = {};
 	_cleanup_free_ char *caller_label = NULL, *target_label = NULL;
-	AuthorityQuestion question = {.connection_uid = uid, .approved = approved};
+	AuthorityQuestion question = {
+		.connection_uid = uid,
+		.approved = approval != ACCESS_BY_RULES,
+		.approved_for_another = approval == ACCESS_APPROVED_FOR_ANOTHER,
+	};
 	int r;
 
 	r = process_look(caller, reader, &caller_tasks, refusal);

@@ -374,7 +374,8 @@ int authority_judge(const AuthorityQuestion *question, Refusal *refusal)
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		int r;
 
-		if (question->approved && rules[i].can_be_approved)
+		if (question->approved && rules[i].can_be_approved &&
+		    !(question->approved_for_another && rules[i].rule == rule_caller_unconfined))
 			continue;
 		r = rules[i].rule(question, refusal);
 		if (r != 0)

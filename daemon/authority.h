@@ -24,6 +24,7 @@ typedef struct AuthorityQuestion {
 	const char *caller_label; /* MAC label; NULL or "" where there is none */
 	const char *target_label;
 	bool approved; /* an administrator's yes (polkit) stands for the rules that it may stand for */
+	bool approved_for_another; /* with `approved`: not to this caller, so not for its confinement */
 } AuthorityQuestion;
 
 /*

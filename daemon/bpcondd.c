@@ -252,6 +252,8 @@ int main(int argc, char *argv[])
 		log_cannot_serve("%s", message);
 		return EXIT_NOT_STARTED;
 	}
+	/* A pipe that hits are forwarded into can lose its reader at any time. */
+	signal(SIGPIPE, SIG_IGN);
 	libbpf_set_print(on_libbpf_message);
 	raise_descriptor_limit();
 	r = read_settings(&options, &settings);

@@ -122,6 +122,14 @@ int breakpoint_set_parameter(Breakpoint *breakpoint, const char *name, uint64_t 
 		name);
 }
 
+/* Hits that found the ring full, or were lost behind it. */
+static uint64_t count_dropped(const Breakpoint *breakpoint, const struct bpcond_counters *counts)
+{
+	if (session_has_stopped_forwarding(breakpoint->session))
+		return counts->hits - breakpoint->delivered;
+	return counts->dropped + breakpoint->undelivered;
+}
+
 int breakpoint_read_counts(const Breakpoint *breakpoint, BreakpointCounts *ret)
 {
 	struct bpcond_counters counts;
@@ -140,7 +148,7 @@ int breakpoint_read_counts(const Breakpoint *breakpoint, BreakpointCounts *ret)
 		.rejected = counts.rejected,
 		.withheld = counts.withheld,
 		.faults = counts.faults,
-		.dropped = counts.dropped,
+		.dropped = count_dropped(breakpoint, &counts),
 		.unsignalled = counts.unsignalled,
 		.lost = traps > counts.evaluated ? traps - counts.evaluated : 0,
 	};

@@ -17,6 +17,10 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 		return -ENOMEM;
 	broker->event = event;
 	broker->hooks = *hooks;
+	broker->relay = SINK_RELAY_NONE;
+	r = sink_relay_init(&broker->relay);
+	if (r < 0)
+		goto fail;
 	r = quota_new(settings->quotas, &broker->quota);
 	if (r < 0)
 		goto fail;
@@ -66,6 +70,7 @@ Broker *broker_free(Broker *broker)
 	charge_book_free(broker->charges);
 	rate_free(broker->rates);
 	quota_free(broker->quota);
+	sink_relay_clear(&broker->relay);
 	free(broker);
 	return NULL;
 }
@@ -110,7 +115,11 @@ void broker_end_owner(Broker *broker, const void *mark)
 
 	for (Session *session = broker->sessions; session; session = next) {
 		next = session->next;
-		if (session->owner.mark == mark)
+		if (session->owner.mark != mark)
+			continue;
+		if (session->linger)
+			session_orphan(session);
+		else
 			session_end(session, SESSION_CLIENT_GONE);
 	}
 }

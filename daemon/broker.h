@@ -5,6 +5,7 @@
 #ifndef BROKER_H
 #define BROKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -14,6 +15,7 @@
 #include "daemon/charge.h"
 #include "daemon/quota.h"
 #include "daemon/settings.h"
+#include "daemon/sink.h"
 #include "kernel/features.h"
 
 typedef struct Breakpoint Breakpoint;
@@ -36,6 +38,8 @@ typedef struct BrokerHooks {
 	/* The session is still whole; it is freed when this returns. */
 	void (*on_session_end)(Session *session, SessionEnd end, void *userdata);
 	void (*on_breakpoint_disabled)(Breakpoint *breakpoint, void *userdata);
+	/* A hit of a lingering session, as JSON. Return: whether anybody was told. */
+	bool (*on_hit)(Session *session, uint32_t breakpoint, const char *json, void *userdata);
 } BrokerHooks;
 
 struct Broker {
@@ -52,6 +56,7 @@ struct Broker {
 	LentFilter *lent_filters; /* list by LentFilter.next, newest first; owns */
 	uint32_t last_lent_filter;
 	sd_event_source *limit_timer;
+	SinkRelay relay; /* of all that is forwarded into pipes */
 };
 
 /*
@@ -74,7 +79,8 @@ Session *broker_find_session(const Broker *broker, uint32_t number);
 size_t broker_count_sessions(const Broker *broker);
 size_t broker_count_breakpoints(const Broker *broker);
 
-/* Ends every session of that owner (SESSION_CLIENT_GONE), and revokes what was lent to it. */
+/* Ends every session of that owner (SESSION_CLIENT_GONE) that does not linger, and revokes what was lent
+ * to it. */
 void broker_end_owner(Broker *broker, const void *mark);
 
 #endif

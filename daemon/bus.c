@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
@@ -66,42 +67,63 @@ void bus_log_refusal(const Caller *caller, pid_t target, const Refusal *refusal)
 		    caller->uid, refusal->text);
 }
 
-int bus_check_user(Bus *bus, const SessionOwner *owner, sd_bus_message *message, bool allow_user,
-		   sd_bus_error *error)
+static int refuse_other(const Caller *caller, const SessionOwner *owner, sd_bus_message *message,
+			sd_bus_error *error)
 {
-	Caller *caller;
-	int r;
-
-	if (!message)
-		return 0;
-	r = bus_caller(bus, message, &caller, error);
-	if (r < 0)
-		return r;
-	if (owner->mark == caller)
-		return 0;
-	if (allow_user && (caller->uid == owner->uid || caller->uid == 0))
-		return 0;
 	return sd_bus_error_setf(error, refusal_error_name(REFUSED_NOT_AUTHORIZED),
 				 "%s belongs to %s: open one of your own.",
 				 sd_bus_message_get_path(message),
 				 caller->uid == owner->uid ? "another connection" : "another user");
 }
 
-int bus_check_owner(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
+int bus_check_actor(Bus *bus, Session *session, sd_bus_message *message, SessionOwner *ret,
 		    sd_bus_error *error)
 {
-	return bus_check_user(bus, &session->owner, message, allow_user, error);
+	Caller *caller;
+	int r;
+
+	r = bus_caller(bus, message, &caller, error);
+	if (r < 0)
+		return r;
+	if (session->owner.mark != caller &&
+	    !(session->linger && caller->uid == session->owner.uid))
+		return refuse_other(caller, &session->owner, message, error);
+	bus_listen(caller, session);
+	*ret = (SessionOwner){.mark = caller, .uid = caller->uid, .process = &caller->process};
+	return 0;
 }
 
-int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error)
+int bus_check_user(Bus *bus, const SessionOwner *owner, Caller **ret_caller, sd_bus_error *error)
 {
-	return bus_check_user(bus, &session->owner, sd_bus_get_current_message(bus->bus), true,
-			      error);
+	sd_bus_message *message = sd_bus_get_current_message(bus->bus);
+	Caller *caller = NULL;
+	int r;
+
+	if (message) {
+		r = bus_caller(bus, message, &caller, error);
+		if (r < 0)
+			return r;
+		if (caller->uid != owner->uid && caller->uid != 0)
+			return refuse_other(caller, owner, message, error);
+	}
+	if (ret_caller)
+		*ret_caller = caller;
+	return 0;
+}
+
+int bus_check_reader(Bus *bus, Session *session, sd_bus_error *error)
+{
+	Caller *caller;
+	int r;
+
+	r = bus_check_user(bus, &session->owner, &caller, error);
+	if (r == 0 && caller)
+		bus_listen(caller, session);
+	return r;
 }
 
 static void on_session_end(Session *session, SessionEnd end, void *userdata)
 {
-	const Caller *owner = session->owner.mark;
 	Bus *bus = userdata;
 	char path[BUS_MAX_PATH];
 	int r = 0;
@@ -109,8 +131,9 @@ static void on_session_end(Session *session, SessionEnd end, void *userdata)
 	bus_session_path(session, path);
 	if (end != SESSION_CLIENT_GONE) {
 		for (const Breakpoint *at = session->breakpoints; at && r >= 0; at = at->next)
-			r = bus_breakpoint_last_word(bus, at, owner->name);
+			r = bus_listen_last_word(bus, at);
 	}
+	bus_listen_forget_session(bus, session);
 	if (r < 0)
 		log_error("cannot tell the last counts of %s: %s", path, strerror(-r));
 	r = 0;
@@ -152,6 +175,7 @@ BrokerHooks bus_hooks(Bus *bus)
 		.userdata = bus,
 		.on_session_end = on_session_end,
 		.on_breakpoint_disabled = on_breakpoint_disabled,
+		.on_hit = bus_listen_on_hit,
 	};
 }
 
@@ -204,6 +228,9 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	int r;
 
 	bus->broker = broker;
+	r = bus_listen_start(bus);
+	if (r < 0)
+		return r;
 	r = bus_manager_add(bus);
 	if (r < 0)
 		return r;
@@ -245,6 +272,7 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 void bus_stop(Bus *bus)
 {
 	polkit_withdraw(bus, NULL);
+	bus_listen_stop(bus);
 }
 
 Bus *bus_free(Bus *bus)

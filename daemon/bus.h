@@ -28,6 +28,7 @@
 #define BUS_MAX_FDS 12
 
 typedef struct Caller Caller;
+typedef struct Listener Listener;
 typedef struct PolkitQuestion PolkitQuestion;
 
 typedef struct Bus {
@@ -37,6 +38,8 @@ typedef struct Bus {
 	PolkitQuestion *questions; /* list; owns; each has a caller */
 	uint32_t last_question;
 	bool polkit_silent; /* said in the log */
+	sd_event_source *listen_timer;
+	Listener *listeners; /* list; their callers own them (bus_listen.c) */
 
 	/* Of the message that is being handled (bus_admission.c): a number of its own, and, while its
 	 * handling is to be paid for, by whom and since when. */
@@ -62,6 +65,7 @@ struct Caller {
 	char *name; /* unique name */
 	uid_t uid;
 	Process process; /* PROCESS_NONE where it cannot be seen from here */
+	Listener *listens; /* list; owns: the sessions whose signals it hears (bus_listen.c) */
 };
 
 /*
@@ -109,16 +113,24 @@ int bus_gone(sd_bus_message *message, sd_bus_error *error);
  * each user. */
 void bus_log_refusal(const Caller *caller, pid_t target, const Refusal *refusal);
 
-/* Whether the sender is the owner, which is asked before every act on what it owns; `allow_user`
- * lets other connections of the same user and root do it as well. `message` NULL, of our own
- * signals: yes. Return: 0; negative, and *error. */
-int bus_check_user(Bus *bus, const SessionOwner *owner, sd_bus_message *message, bool allow_user,
-		   sd_bus_error *error);
-
-/* The same for a session, and for its properties, whose getters are not told the message. */
-int bus_check_owner(Bus *bus, const Session *session, sd_bus_message *message, bool allow_user,
+/*
+ * Whether the sender may act on a session: asked before every act. It is the owner's connection, or, of a
+ * session that lingers, another of the same user, which hears the session's signals from then on.
+ *
+ * Return: 0 and *ret, who acts (its parts are borrowed); negative, and *error.
+ */
+int bus_check_actor(Bus *bus, Session *session, sd_bus_message *message, SessionOwner *ret,
 		    sd_bus_error *error);
-int bus_check_reader(Bus *bus, const Session *session, sd_bus_error *error);
+
+/*
+ * Whether the sender of the message under way (getters of properties are not told it) may be told what
+ * is the owner's: his user and root may, and signals of our own. *ret_caller (NULL: not wanted) is NULL
+ * for those. Return: 0; negative, and *error.
+ */
+int bus_check_user(Bus *bus, const SessionOwner *owner, Caller **ret_caller, sd_bus_error *error);
+
+/* The same for a session's properties. */
+int bus_check_reader(Bus *bus, Session *session, sd_bus_error *error);
 
 void bus_session_path(const Session *session, char ret[static BUS_MAX_PATH]);
 void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_PATH]);

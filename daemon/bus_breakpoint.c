@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
@@ -43,21 +44,23 @@ static Bus *bus_of(const Breakpoint *breakpoint)
 	return breakpoint->session->broker->hooks.userdata;
 }
 
-static int check_owner(const Breakpoint *breakpoint, sd_bus_message *message, sd_bus_error *error)
+static int check_actor(const Breakpoint *breakpoint, sd_bus_message *message, SessionOwner *ret,
+		       sd_bus_error *error)
 {
-	return bus_check_owner(bus_of(breakpoint), breakpoint->session, message, false, error);
+	return bus_check_actor(bus_of(breakpoint), breakpoint->session, message, ret, error);
 }
 
 static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Breakpoint *breakpoint = userdata;
+	SessionOwner actor;
 	Refusal refusal;
 	int r;
 
-	r = check_owner(breakpoint, message, error);
+	r = check_actor(breakpoint, message, &actor, error);
 	if (r < 0)
 		return r;
-	r = session_enable_breakpoint(breakpoint, &refusal);
+	r = session_enable_breakpoint(breakpoint, &actor, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
 	bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
@@ -67,9 +70,10 @@ static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *
 static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Breakpoint *breakpoint = userdata;
+	SessionOwner actor;
 	int r;
 
-	r = check_owner(breakpoint, message, error);
+	r = check_actor(breakpoint, message, &actor, error);
 	if (r < 0)
 		return r;
 	r = breakpoint_disable(breakpoint);
@@ -87,13 +91,12 @@ static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error 
 static int remove_breakpoint(const Caller *caller, Breakpoint *breakpoint, sd_bus_message *message)
 {
 	const Session *session = breakpoint->session;
-	const Caller *owner = session->owner.mark;
 	int r;
 
-	if (caller != owner) {
+	if (caller != session->owner.mark) {
 		r = breakpoint_disable(breakpoint);
 		if (r >= 0)
-			r = bus_breakpoint_last_word(caller->bus, breakpoint, owner->name);
+			r = bus_listen_last_word(caller->bus, breakpoint);
 		if (r < 0)
 			log_error("cannot tell the last counts of breakpoint %" PRIu32
 				  " of session %" PRIu32 ": %s",
@@ -135,12 +138,13 @@ static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *
 static int method_set_parameter(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Breakpoint *breakpoint = userdata;
+	SessionOwner actor;
 	Refusal refusal;
 	const char *name;
 	uint64_t value;
 	int r;
 
-	r = check_owner(breakpoint, message, error);
+	r = check_actor(breakpoint, message, &actor, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(message, "st", &name, &value);
@@ -183,12 +187,13 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	Breakpoint *breakpoint = userdata;
 	const EventSet *events = &breakpoint->events;
+	SessionOwner actor;
 	Refusal refusal;
 	size_t last;
 	uint32_t first;
 	int r;
 
-	r = check_owner(breakpoint, message, error);
+	r = check_actor(breakpoint, message, &actor, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(message, "u", &first);
@@ -202,7 +207,7 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "The breakpoint has %zu events, numbered from 0.",
 					 events->n_events);
-	r = session_look(breakpoint->session, &refusal);
+	r = session_look(breakpoint->session, &actor, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
 	last = events->n_events - first > BUS_MAX_FDS ? first + BUS_MAX_FDS : events->n_events;
@@ -263,7 +268,7 @@ static int property_threads(sd_bus *sdbus, const char *path, const char *interfa
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	const Breakpoint *breakpoint = userdata;
-	const Session *session = breakpoint->session;
+	Session *session = breakpoint->session;
 	int r;
 
 	r = bus_check_reader(bus_of(breakpoint), session, error);
@@ -352,7 +357,7 @@ int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char 
 	return sd_bus_send_to(bus->bus, signal, destination, NULL);
 }
 
-/* Each method asks check_owner or polkit_check_manager, each property bus_check_reader. */
+/* Each method asks check_actor or polkit_check_manager, each property bus_check_reader. */
 static const sd_bus_vtable breakpoint_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Enable", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_enable,

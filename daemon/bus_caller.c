@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
 #include "daemon/util.h"
 
@@ -78,6 +79,7 @@ int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *erro
 	polkit_withdraw(bus, caller);
 	broker_end_owner(bus->broker, caller);
 	*link = caller->next;
+	bus_listen_forget_caller(caller);
 	caller_free(caller);
 	return 0;
 }

@@ -33,7 +33,7 @@ static int on_session_message(sd_bus_message *message, void *userdata, sd_bus_er
 	if (!is_get_all(message))
 		return 0;
 	session = bus_parse_session(bus, sd_bus_message_get_path(message), &rest);
-	if (!session || *rest || bus_check_owner(bus, session, message, true, &refusal) >= 0)
+	if (!session || *rest || bus_check_user(bus, &session->owner, NULL, &refusal) >= 0)
 		return 0;
 	return sd_bus_reply_method_return(message, "a{sv}", 2, "Target", "u",
 					  (uint32_t)session->target.pid, "Uid", "u",

@@ -45,7 +45,7 @@ static int method_list_sessions(sd_bus_message *message, void *userdata, sd_bus_
 
 		bus_session_path(session, path);
 		r = sd_bus_message_append(reply, "(ouuus)", path, session->owner.uid,
-					  session->owner.process->pid, session->target.pid,
+					  (uint32_t)session->owner_pid, session->target.pid,
 					  session->client);
 		if (r < 0)
 			return r;

@@ -12,6 +12,7 @@
 
 #include "daemon/access.h"
 #include "daemon/bus.h"
+#include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
@@ -22,29 +23,32 @@
 /* A call, from its options on. */
 typedef struct Pending {
 	Process target;
-	uint64_t ring_bytes;
-	const char *client; /* borrowed from the message, which lives as long; NULL: none */
+	SessionOptions options; /* its text is borrowed from the message, which lives as long */
 } Pending;
 
 static int read_option(sd_bus_message *message, const char *name, Pending *pending,
 		       sd_bus_error *error)
 {
-	int r;
+	int linger, r;
 
-	if (strcmp(name, "hits-bytes") == 0)
-		r = sd_bus_message_read(message, "v", "t", &pending->ring_bytes);
-	else if (strcmp(name, "client") == 0)
-		r = sd_bus_message_read(message, "v", "s", &pending->client);
-	else
-		return sd_bus_error_setf(
-			error, SD_BUS_ERROR_INVALID_ARGS,
-			"There is no option \"%s\": there are \"hits-bytes\" (t) and "
-			"\"client\" (s).",
-			name);
+	if (strcmp(name, "hits-bytes") == 0) {
+		r = sd_bus_message_read(message, "v", "t", &pending->options.ring_bytes);
+	} else if (strcmp(name, "client") == 0) {
+		r = sd_bus_message_read(message, "v", "s", &pending->options.client);
+	} else if (strcmp(name, "linger") == 0) {
+		r = sd_bus_message_read(message, "v", "b", &linger);
+		pending->options.linger = r >= 0 && linger;
+	} else {
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+					 "There is no option \"%s\": there are \"hits-bytes\" (t), "
+					 "\"client\" (s) and, "
+					 "of OpenSessionByPid, \"linger\" (b).",
+					 name);
+	}
 	if (r == -ENXIO)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "Option \"%s\" has the wrong type: \"hits-bytes\" is a t, "
-					 "\"client\" an s.",
+					 "\"client\" an s, \"linger\" a b.",
 					 name);
 	return r;
 }
@@ -66,7 +70,7 @@ static int read_options(sd_bus_message *message, Pending *pending, sd_bus_error 
 	size_t n_names = 0;
 	int r;
 
-	pending->ring_bytes = SESSION_DEFAULT_RING_BYTES;
+	pending->options.ring_bytes = SESSION_DEFAULT_RING_BYTES;
 	r = sd_bus_message_enter_container(message, 'a', "{sv}");
 	if (r < 0)
 		return r;
@@ -92,7 +96,13 @@ static int read_options(sd_bus_message *message, Pending *pending, sd_bus_error 
 	}
 	if (r < 0)
 		return r;
-	if (pending->client && strlen(pending->client) > SESSION_MAX_CLIENT_NAME)
+	if (pending->options.linger &&
+	    strcmp(sd_bus_message_get_member(message), "OpenSessionByPid"))
+		return sd_bus_error_set(
+			error, SD_BUS_ERROR_INVALID_ARGS,
+			"Only a session of OpenSessionByPid can linger: call that, or "
+			"leave \"linger\" out.");
+	if (pending->options.client && strlen(pending->options.client) > SESSION_MAX_CLIENT_NAME)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "The client name is longer than %d bytes: shorten it.",
 					 SESSION_MAX_CLIENT_NAME);
@@ -121,15 +131,17 @@ static int try_open(Caller *caller, Pending *pending, bool approved, Session **r
 		.mark = caller, .uid = caller->uid, .process = &caller->process};
 
 	return session_open(caller->bus->broker, &owner, &pending->target, approved,
-			    pending->ring_bytes, pending->client, ret, refusal);
+			    &pending->options, ret, refusal);
 }
 
-static int reply_session(Session *session, sd_bus_message *message)
+static int reply_session(Caller *caller, Session *session, sd_bus_message *message)
 {
 	Bus *bus = session->broker->hooks.userdata;
 	char path[BUS_MAX_PATH];
 	int r;
 
+	/* Its owner hears the hits, as who calls it later. */
+	bus_listen(caller, session);
 	bus_session_path(session, path);
 	log_message(LOG_INFO,
 		    &(LogContext){.message_id = LOG_ID_SESSION_OPENED,
@@ -158,7 +170,7 @@ static int on_open_allowed(Caller *caller, sd_bus_message *message, void *userda
 	r = try_open(caller, userdata, true, &session, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
-	return reply_session(session, message);
+	return reply_session(caller, session, message);
 }
 
 /*
@@ -177,8 +189,8 @@ static int ask_to_open(Caller *caller, Pending *pending, const Refusal *rule,
 	if (!pending->target.exec_id)
 		r = process_pin_exec(&pending->target, reader, &refusal);
 	if (r == 0)
-		r = access_check(reader, caller->uid, &caller->process, &pending->target, true,
-				 &tasks, &refusal);
+		r = access_check(reader, caller->uid, &caller->process, &pending->target,
+				 ACCESS_APPROVED, &tasks, &refusal);
 	if (r != 0) {
 		if (r == REFUSED_NOT_AUTHORIZED)
 			bus_log_refusal(caller, pending->target.pid, &refusal);
@@ -223,7 +235,7 @@ static int open_session(Caller *caller, Process *target, sd_bus_message *message
 	pending_free(pending);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
-	return reply_session(session, message);
+	return reply_session(caller, session, message);
 }
 
 int bus_method_open_session(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -139,17 +139,18 @@ static int method_add_breakpoint(sd_bus_message *message, void *userdata, sd_bus
 {
 	Session *session = userdata;
 	Breakpoint *breakpoint;
+	SessionOwner actor;
 	Refusal refusal;
 	const char *spec;
 	int r;
 
-	r = bus_check_owner(bus_of(session), session, message, false, error);
+	r = bus_check_actor(bus_of(session), session, message, &actor, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(message, "s", &spec);
 	if (r < 0)
 		return r;
-	r = session_add_breakpoint(session, spec, strlen(spec), &breakpoint, &refusal);
+	r = session_add_breakpoint(session, &actor, spec, strlen(spec), &breakpoint, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
 	r = reply_breakpoint(message, breakpoint);
@@ -164,26 +165,43 @@ static int method_add_breakpoint(sd_bus_message *message, void *userdata, sd_bus
 static int method_take_hits(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Session *session = userdata;
+	SessionOwner actor;
 	Refusal refusal;
 	int r;
 
-	r = bus_check_owner(bus_of(session), session, message, false, error);
+	r = bus_check_actor(bus_of(session), session, message, &actor, error);
 	if (r < 0)
 		return r;
-	if (session->ring_taken)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "The ring of session %" PRIu32
-					 " has been taken already, and "
-					 "has one reader: open another session.",
-					 session->number);
-	r = session_look(session, &refusal);
+	r = session_check_unclaimed(session, &refusal);
+	if (r == 0)
+		r = session_look(session, &actor, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
 	r = sd_bus_reply_method_return(message, "h", session->ring_fd);
 	if (r < 0)
 		return r;
-	session->ring_taken = true;
+	session_claim_ring(session);
 	return r;
+}
+
+static int method_forward(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Session *session = userdata;
+	SessionOwner actor;
+	const char *format;
+	Refusal refusal;
+	int sink_fd, r;
+
+	r = bus_check_actor(bus_of(session), session, message, &actor, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(message, "hs", &sink_fd, &format);
+	if (r < 0)
+		return r;
+	r = session_forward(session, &actor, sink_fd, format, &refusal);
+	if (r != 0)
+		return bus_fail(r, &refusal, message, error);
+	return sd_bus_reply_method_return(message, "");
 }
 
 static int close_session(const Caller *caller, Session *session, sd_bus_message *message)
@@ -244,7 +262,7 @@ static int property_breakpoints(sd_bus *sdbus, const char *path, const char *int
 				const char *property, sd_bus_message *reply, void *userdata,
 				sd_bus_error *error)
 {
-	const Session *session = userdata;
+	Session *session = userdata;
 	int r;
 
 	r = bus_check_reader(bus_of(session), session, error);
@@ -268,7 +286,7 @@ static int property_hits(sd_bus *sdbus, const char *path, const char *interface,
 			 const char *property, sd_bus_message *reply, void *userdata,
 			 sd_bus_error *error)
 {
-	const Session *session = userdata;
+	Session *session = userdata;
 	uint64_t hits, dropped;
 	int r;
 
@@ -279,7 +297,8 @@ static int property_hits(sd_bus *sdbus, const char *path, const char *interface,
 	return sd_bus_message_append(reply, "t", strcmp(property, "Hits") == 0 ? hits : dropped);
 }
 
-/* Each method asks bus_check_owner or polkit_check_manager, each property that says more than a listing bus_check_reader. */
+/* Each method asks bus_check_actor or polkit_check_manager, each property that says more than a listing
+ * bus_check_reader. */
 static const sd_bus_vtable session_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("AddBreakpoint", SD_BUS_ARGS("s", spec),
@@ -287,6 +306,8 @@ static const sd_bus_vtable session_vtable[] = {
 				method_add_breakpoint, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("TakeHits", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", ring),
 				method_take_hits, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Forward", SD_BUS_ARGS("h", sink, "s", format), SD_BUS_NO_RESULT,
+				method_forward, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Close", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_close,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Target", "u", property_target, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -295,6 +316,7 @@ static const sd_bus_vtable session_vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
 	SD_BUS_PROPERTY("Hits", "t", property_hits, 0, 0),
 	SD_BUS_PROPERTY("Dropped", "t", property_hits, 0, 0),
+	SD_BUS_SIGNAL_WITH_ARGS("Hit", SD_BUS_ARGS("t", breakpoint, "s", json), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("TargetExited", SD_BUS_NO_ARGS, 0),
 	SD_BUS_VTABLE_END,
 };

@@ -6,7 +6,10 @@
 #include "daemon/access.h"
 #include "daemon/breakpoint.h"
 #include "daemon/bpf_attach.h"
+#include "daemon/forward.h"
+#include "daemon/hit_signals.h"
 #include "daemon/limit_watch.h"
+#include "daemon/log.h"
 #include "daemon/session.h"
 #include "daemon/spec.h"
 #include "daemon/supported.h"
@@ -36,6 +39,8 @@ static Session *session_free(Session *session)
 {
 	if (!session)
 		return NULL;
+	hit_signals_free(session->signals);
+	forward_free(session->forward);
 	target_watch_free(session->watch);
 	process_clear(&session->target);
 	close_fd(session->ring_fd);
@@ -44,16 +49,50 @@ static Session *session_free(Session *session)
 	return NULL;
 }
 
-/* Looks at caller and target as they are now. Return: as access_check. */
-static int check_access(const Session *session, TaskFactsList *ret_target, Refusal *refusal)
+/* Looks at actor and target as they are now. Return: as access_check. */
+static int check_access(const Session *session, const SessionOwner *actor,
+			TaskFactsList *ret_target, Refusal *refusal)
 {
-	return access_check(session->broker->reader, session->owner.uid, session->owner.process,
-			    &session->target, session->approved, ret_target, refusal);
+	AccessApproval approval = ACCESS_BY_RULES;
+
+	if (session->approved)
+		approval = actor->mark == session->owner.mark ? ACCESS_APPROVED
+							      : ACCESS_APPROVED_FOR_ANOTHER;
+	return access_check(session->broker->reader, session->owner.uid, actor->process,
+			    &session->target, approval, ret_target, refusal);
+}
+
+/* Silence, before anything that takes time. */
+static void silence(Session *session)
+{
+	for (Breakpoint *b = session->breakpoints; b; b = b->next)
+		filter_set_state(b->filter, FILTER_REVOKED);
+}
+
+static void on_forward_done(Session *session)
+{
+	session_end(session, session->ending);
 }
 
 static void on_target_end(bool exited, void *userdata)
 {
-	session_end(userdata, exited ? SESSION_TARGET_EXITED : SESSION_TARGET_EXEC);
+	SessionEnd end = exited ? SESSION_TARGET_EXITED : SESSION_TARGET_EXEC;
+	Session *session = userdata;
+	int r;
+
+	if (!session->forward) {
+		session_end(session, end);
+		return;
+	}
+	/* A reader a little behind gets the last hits too. */
+	silence(session);
+	session->ending = end;
+	r = forward_finish(session->forward, on_forward_done);
+	if (r < 0) {
+		log_error("cannot wait for the reader of session %u: %s", session->number,
+			  strerror(-r));
+		session_end(session, end);
+	}
 }
 
 /* Everything about a new session that can fail once the quota is taken. */
@@ -69,7 +108,7 @@ static int session_build(Session *session, Refusal *refusal)
 		if (r != 0)
 			return r;
 	}
-	r = check_access(session, &tasks, refusal);
+	r = check_access(session, &session->owner, &tasks, refusal);
 	if (r != 0)
 		return r;
 
@@ -92,12 +131,13 @@ static int session_build(Session *session, Refusal *refusal)
 	if (r < 0)
 		return r;
 	/* The watch stands now: an exec before it shows here, a later one raises it. */
-	return check_access(session, NULL, refusal);
+	return check_access(session, &session->owner, NULL, refusal);
 }
 
 int session_open(Broker *broker, const SessionOwner *owner, Process *target, bool approved,
-		 uint64_t ring_bytes, const char *client, Session **ret, Refusal *refusal)
+		 const SessionOptions *options, Session **ret, Refusal *refusal)
 {
+	uint64_t ring_bytes = options->ring_bytes;
 	QuotaAmounts amounts = {};
 	Session *session;
 	Charge *charge;
@@ -119,12 +159,14 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 		session->broker = broker;
 		session->owner = *owner;
 		session->charge = charge;
+		session->owner_pid = owner->process->pid;
+		session->linger = options->linger;
 		session->ring_fd = -EBADF;
 		session->ring_bytes = ring_bytes;
 		session->target = *target;
 		session->approved = approved;
-		if (client)
-			strncpy(session->client, client, SESSION_MAX_CLIENT_NAME);
+		if (options->client)
+			strncpy(session->client, options->client, SESSION_MAX_CLIENT_NAME);
 		r = session_build(session, refusal);
 	}
 	if (r != 0) {
@@ -163,9 +205,10 @@ void session_end(Session *session, SessionEnd end)
 	Broker *broker = session->broker;
 	Session **at;
 
-	/* Silence before anything that takes time. */
-	for (Breakpoint *b = session->breakpoints; b; b = b->next)
-		filter_set_state(b->filter, FILTER_REVOKED);
+	silence(session);
+	/* Then the counts are the last ones, and say what did not reach the reader. */
+	if (session->forward)
+		forward_end(session->forward);
 	broker->hooks.on_session_end(session, end, broker->hooks.userdata);
 
 	while (session->breakpoints) {
@@ -180,23 +223,29 @@ void session_end(Session *session, SessionEnd end)
 	session_free(session);
 }
 
-int session_look(const Session *session, Refusal *refusal)
+void session_orphan(Session *session)
 {
-	return check_access(session, NULL, refusal);
+	session->owner.mark = NULL;
+	session->owner.process = NULL;
 }
 
-int session_enable_breakpoint(Breakpoint *breakpoint, Refusal *refusal)
+int session_look(const Session *session, const SessionOwner *actor, Refusal *refusal)
+{
+	return check_access(session, actor, NULL, refusal);
+}
+
+int session_enable_breakpoint(Breakpoint *breakpoint, const SessionOwner *actor, Refusal *refusal)
 {
 	const Session *session = breakpoint->session;
 	int r;
 
-	r = session_look(session, refusal);
+	r = session_look(session, actor, refusal);
 	if (r != 0)
 		return r;
 	r = breakpoint_enable(breakpoint);
 	if (r < 0)
 		return r;
-	r = session_look(session, refusal);
+	r = session_look(session, actor, refusal);
 	if (r != 0) {
 		breakpoint_disable(breakpoint);
 		return r;
@@ -204,8 +253,8 @@ int session_enable_breakpoint(Breakpoint *breakpoint, Refusal *refusal)
 	return breakpoint->spec->limit ? limit_watch_start(session->broker) : 0;
 }
 
-int session_add_breakpoint(Session *session, const char *text, size_t length, Breakpoint **ret,
-			   Refusal *refusal)
+int session_add_breakpoint(Session *session, const SessionOwner *actor, const char *text,
+			   size_t length, Breakpoint **ret, Refusal *refusal)
 {
 	Broker *broker = session->broker;
 	QuotaAmounts amounts = {};
@@ -230,9 +279,9 @@ int session_add_breakpoint(Session *session, const char *text, size_t length, Br
 	if (r != 0)
 		return r;
 	if (spec->enabled)
-		r = session_enable_breakpoint(breakpoint, refusal);
+		r = session_enable_breakpoint(breakpoint, actor, refusal);
 	else
-		r = session_look(session, refusal);
+		r = session_look(session, actor, refusal);
 	/* From here on a client may come to hold what it is made of. */
 	if (r == 0)
 		r = breakpoint_name_charge(breakpoint);
@@ -264,19 +313,4 @@ Breakpoint *session_find_breakpoint(const Session *session, uint32_t number)
 		if (at->number == number)
 			return at;
 	return NULL;
-}
-
-void session_read_hits(const Session *session, uint64_t *ret_hits, uint64_t *ret_dropped)
-{
-	uint64_t hits = session->removed_hits, dropped = session->removed_dropped;
-
-	for (const Breakpoint *at = session->breakpoints; at; at = at->next) {
-		struct bpcond_counters counts;
-
-		filter_read_counts(at->filter, &counts);
-		hits += counts.hits;
-		dropped += counts.dropped;
-	}
-	*ret_hits = hits;
-	*ret_dropped = dropped;
 }

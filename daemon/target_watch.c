@@ -32,6 +32,8 @@ static int on_target_exit(sd_event_source *source, int fd, uint32_t revents, voi
 {
 	TargetWatch *watch = userdata;
 
+	/* It stays ready from now on, and the session may go on for a moment. */
+	watch->exit_source = sd_event_source_disable_unref(watch->exit_source);
 	watch->on_end(true, watch->userdata);
 	return 0;
 }

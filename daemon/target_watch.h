@@ -14,7 +14,8 @@
 
 typedef struct TargetWatch TargetWatch;
 
-/* Told once; `exited` or executed another program. May free the watch. */
+/* `exited`, or executed another program. May free the watch; where it does not, more of the same may be
+ * told, as when what was executed exits. */
 typedef void (*TargetEnded)(bool exited, void *userdata);
 
 /*

@@ -86,12 +86,14 @@ START_TEST(members_and_types)
 	xml = introspect(bus, session.path);
 	expect_member(xml, "method", "AddBreakpoint", TYPES("s", "o", "a{sh}", "au"));
 	expect_member(xml, "method", "TakeHits", TYPES("h"));
+	expect_member(xml, "method", "Forward", TYPES("h", "s"));
 	expect_member(xml, "method", "Close", NO_TYPES);
 	expect_member(xml, "property", "Target", TYPES("u"));
 	expect_member(xml, "property", "Uid", TYPES("u"));
 	expect_member(xml, "property", "Breakpoints", TYPES("ao"));
 	expect_member(xml, "property", "Hits", TYPES("t"));
 	expect_member(xml, "property", "Dropped", TYPES("t"));
+	expect_member(xml, "signal", "Hit", TYPES("t", "s"));
 	expect_member(xml, "signal", "TargetExited", NO_TYPES);
 	free(xml);
 

@@ -154,6 +154,23 @@ void bus_take_hits(BusSession *session)
 	sd_bus_message_unref(reply);
 }
 
+int bus_try_forward(const BusSession *session, int sink_fd, const char *format,
+		    sd_bus_error *error)
+{
+	int r;
+
+	r = sd_bus_call_method(session->bus, DESTINATION, session->path, SESSION_INTERFACE,
+			       "Forward", error, NULL, "hs", sink_fd, format);
+	return refused(r, "Forward", error);
+}
+
+void bus_forward(const BusSession *session, int sink_fd, const char *format)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	expect_success(bus_try_forward(session, sink_fd, format, &error), &error, "Forward");
+}
+
 static void read_descriptors(sd_bus_message *reply, BusBreakpoint *ret)
 {
 	const char *name;

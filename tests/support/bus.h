@@ -37,6 +37,10 @@ int bus_try_open_descriptor(sd_bus *bus, int fd, uint64_t hits_bytes, BusSession
 int bus_try_open_session_by_pid(sd_bus *bus, pid_t pid, BusSession *ret, sd_bus_error *error);
 void bus_close_session(BusSession *session);
 void bus_take_hits(BusSession *session);
+/* Forward into a descriptor (borrowed). Return: 0; 1 when the daemon refused, and *error. */
+int bus_try_forward(const BusSession *session, int sink_fd, const char *format,
+		    sd_bus_error *error);
+void bus_forward(const BusSession *session, int sink_fd, const char *format);
 
 typedef struct BusBreakpoint {
 	sd_bus *bus; /* borrowed */
