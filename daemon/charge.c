@@ -7,8 +7,8 @@
  *   - now and then while any wait, less and less often, so that the book and what the kernel still has
  *     do not drift apart. When none waits there is no timer.
  *
- * A look walks over all BPF objects of the machine. One look serves everybody for a while, but not a
- * user who has given something up since.
+ * A look walks over all BPF objects of the machine, and its time is that of the user whose call needs
+ * it.
  */
 #include "daemon/charge.h"
 
@@ -22,9 +22,6 @@
 
 #define FIRST_LOOK_USEC UINT64_C(1000000)
 #define LAST_LOOK_USEC  UINT64_C(64000000)
-
-/* How old a look may be that answers a user who is about to be refused. */
-#define FRESH_USEC UINT64_C(5000)
 
 struct Charge {
 	ChargeBook *book;
@@ -42,7 +39,6 @@ struct ChargeBook {
 	sd_event_source *timer;
 	uint64_t pause_usec;
 	Charge *waiting; /* list by Charge.next; owns */
-	uint64_t looked; /* when; 0: since then a charge was released */
 };
 
 static bool names_objects(const Charge *charge)
@@ -111,7 +107,6 @@ static void look(ChargeBook *book)
 		charge_bury(charge);
 	}
 	alive_list_free(alive);
-	book->looked = now_usec();
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -157,8 +152,7 @@ static void reclaim(uid_t uid, void *userdata)
 	for (const Charge *at = book->waiting; at; at = at->next) {
 		if (at->uid != uid)
 			continue;
-		if (!book->looked || now_usec() - book->looked > FRESH_USEC)
-			look(book);
+		look(book);
 		return;
 	}
 }
@@ -302,7 +296,6 @@ Charge *charge_release(Charge *charge)
 	quota_keep(book->quota, charge->uid, &charge->amounts);
 	charge->next = book->waiting;
 	book->waiting = charge;
-	book->looked = 0;
 	r = start_timer(book);
 	if (r < 0)
 		log_error("cannot set a timer, so quotas are looked at only when they are full: %s",

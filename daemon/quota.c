@@ -16,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As much as the limit may be dying; of a small limit so much, since who adds and removes at once is
+ * faster than the kernel. */
+#define LEAST_SLACK 64
+
 typedef struct QuotaUser {
 	uid_t uid;
 	QuotaAmounts used; /* with what is kept, without what is dying */
@@ -154,16 +158,13 @@ static QuotaRoom quota_room(const QuotaTable *table, uid_t uid, QuotaResource re
 	uint64_t limit = table->limits[resource];
 	uint64_t used = user != NULL ? user->used.of[resource] : 0;
 	uint64_t dying = user != NULL ? user->dying.of[resource] : 0;
-	uint64_t room;
+	uint64_t room, slack;
 
 	if (used > limit || amount > limit - used)
 		return QUOTA_FULL;
-	/* Twice the limit in all, wherever that is a number. */
 	room = limit - used;
-	if (room <= UINT64_MAX - limit)
-		room += limit;
-	else
-		room = UINT64_MAX;
+	slack = limit > LEAST_SLACK ? limit : LEAST_SLACK;
+	room = room <= UINT64_MAX - slack ? room + slack : UINT64_MAX;
 	return dying > room || amount > room - dying ? QUOTA_FULL_OF_DYING : QUOTA_ROOM;
 }
 

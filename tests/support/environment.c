@@ -41,6 +41,7 @@ struct Environment {
 	pid_t bus_pid;    /* 0: none */
 	pid_t daemon_pid; /* 0: none */
 	int paranoid;     /* to be set back; -1: left alone */
+	char *config;     /* the file of the daemon's settings; NULL: none */
 };
 
 static int write_text(const char *path, const char *text)
@@ -215,6 +216,29 @@ static int wait_for_name(Environment *e)
 	return r;
 }
 
+int environment_set_settings(Environment *e, const char *text)
+{
+	int r;
+
+	free(e->config);
+	e->config = NULL;
+	if (!text)
+		return 0;
+	if (asprintf(&e->config, "%s/bpcondd.conf", e->directory) < 0) {
+		e->config = NULL;
+		return -ENOMEM;
+	}
+	r = write_text(e->config, text);
+	if (r == 0 && chmod(e->config, 0644) < 0)
+		r = -errno;
+	return r;
+}
+
+bool environment_has_settings(const Environment *e)
+{
+	return e->config != NULL;
+}
+
 int environment_start_daemon(Environment *e)
 {
 	ProcessOptions options = PROCESS_OPTIONS_INIT;
@@ -240,8 +264,10 @@ int environment_start_daemon(Environment *e)
 		options.stderr_fd = log_fd;
 		options.own_session = true;
 		options.dies_with_us = true;
-		r = process_spawn((const char *[]){program, "--bus", e->address, NULL}, &options,
-				  &e->daemon_pid);
+		r = process_spawn((const char *[]){program, "--bus", e->address,
+						   e->config ? "--config" : NULL, e->config,
+						   NULL},
+				  &options, &e->daemon_pid);
 		close(log_fd);
 	} else {
 		r = -errno;
@@ -441,6 +467,7 @@ Environment *environment_stop(Environment *e)
 		nftw(e->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	free(e->build_dir);
 	free(e->staged_dir);
+	free(e->config);
 	free(e);
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef SUPPORT_ENVIRONMENT_H
 #define SUPPORT_ENVIRONMENT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "tests/support/process.h"
@@ -30,6 +31,11 @@ int environment_start(const char *build_dir, Environment **ret);
 
 /* Ends daemon and bus, whatever state they are in, and removes every trace. Return: NULL. */
 Environment *environment_stop(Environment *environment);
+
+/* The text of the settings file that daemons are started with from now on; NULL: with none. Return: 0
+ * or negative errno. */
+int environment_set_settings(Environment *environment, const char *text);
+bool environment_has_settings(const Environment *environment);
 
 /* Starts a daemon after the former one has ended. Return: 0 when it owns its name, negative errno. */
 int environment_start_daemon(Environment *environment);

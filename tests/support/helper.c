@@ -39,6 +39,7 @@ enum operation {
 	OP_ALIVE,
 	OP_SET_USER_ID,
 	OP_SET_PARANOID,
+	OP_RESTART_WITH_SETTINGS,
 };
 
 struct request {
@@ -121,6 +122,15 @@ static void forget_child(Helper *helper, pid_t pid)
 	}
 }
 
+static int do_restart(Helper *helper, const char *settings)
+{
+	int r;
+
+	environment_stop_daemon(helper->environment);
+	r = environment_set_settings(helper->environment, settings);
+	return r < 0 ? r : environment_start_daemon(helper->environment);
+}
+
 static int do_reset(Helper *helper)
 {
 	restore_paranoid(helper);
@@ -130,6 +140,8 @@ static int do_reset(Helper *helper)
 		kill(pid, SIGKILL);
 		process_wait(pid, -1, NULL);
 	}
+	if (environment_has_settings(helper->environment))
+		return do_restart(helper, NULL);
 	if (environment_daemon_lives(helper->environment))
 		return 0;
 	return environment_start_daemon(helper->environment);
@@ -247,6 +259,9 @@ static void handle(Helper *helper, const struct request *request, const int fds[
 		return;
 	case OP_SET_USER_ID:
 		answer->result = do_set_user_id(helper, request, answer->text);
+		return;
+	case OP_RESTART_WITH_SETTINGS:
+		answer->result = do_restart(helper, request->arguments[0]);
 		return;
 	case OP_SET_PARANOID:
 		answer->result = do_set_paranoid(helper, request->number);
@@ -457,6 +472,16 @@ void helper_start_daemon(void)
 	new_request(OP_START_DAEMON);
 	r = call(NULL, 0);
 	ck_assert_msg(r == 0, "the daemon does not start: %s", strerror(-r));
+}
+
+void helper_restart_with_settings(const char *text)
+{
+	struct request *restart = new_request(OP_RESTART_WITH_SETTINGS);
+	int r;
+
+	snprintf(restart->arguments[0], sizeof(restart->arguments[0]), "%s", text);
+	r = call(NULL, 0);
+	ck_assert_msg(r == 0, "the daemon does not restart: %s", strerror(-r));
 }
 
 int helper_objects(pid_t pid, Objects *ret)

@@ -45,6 +45,8 @@ pid_t helper_daemon_pid(void);
 /* Ends the daemon with a signal and reaps it. Return: its exit status as $? would be. */
 int helper_end_daemon(int signal_number);
 void helper_start_daemon(void);
+/* Ends the daemon in good order, and starts one with that settings file until the next test case. */
+void helper_restart_with_settings(const char *text);
 
 /* objects_of() as root. Return: 0 or negative errno. */
 int helper_objects(pid_t pid, Objects *ret);
