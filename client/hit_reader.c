@@ -53,6 +53,9 @@ static int next_hit(HitReader *reader, const struct bpcond_hit **ret)
 	bpcond_error *error = &reader->client->error;
 	int r;
 
+	/* Somebody else reads it. */
+	if (reader->ring == NULL)
+		return 0;
 	reader->hit_result = 0;
 	r = ring_buffer__consume(reader->ring);
 	if (reader->hit_result == 1) {

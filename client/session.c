@@ -36,6 +36,29 @@ finish:
 	return r;
 }
 
+typedef struct ForwardArguments {
+	int sink_fd;
+	const char *format;
+} ForwardArguments;
+
+static int fill_forward(sd_bus_message *m, const void *userdata)
+{
+	const ForwardArguments *arguments = userdata;
+
+	return sd_bus_message_append(m, "hs", arguments->sink_fd, arguments->format);
+}
+
+static int forward_ring(bpcond_session *session, int sink_fd, enum bpcond_forward format)
+{
+	const ForwardArguments arguments = {
+		.sink_fd = sink_fd,
+		.format = format == BPCOND_FORWARD_BINARY ? "binary" : "json-lines",
+	};
+
+	return client_call(session->client, session->path, BPCOND_SESSION_INTERFACE, "Forward",
+			   fill_forward, &arguments, NULL);
+}
+
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
 static void close_fd(int fd)
@@ -145,6 +168,13 @@ static int session_new(bpcond_client *client, int pid_fd, pid_t pid,
 	bpcond_session *session;
 	int r;
 
+	if (HAS_OPTION(options, forward) && options->forward > BPCOND_FORWARD_BINARY) {
+		close(pid_fd);
+		return error_set(&client->error, -EINVAL, CLIENT_ERROR_FAILED,
+				 "there is no form %u of forwarded hits; use one of enum "
+				 "bpcond_forward",
+				 (unsigned)options->forward);
+	}
 	if (client->bus_fd < 0) {
 		close(pid_fd);
 		return error_set(&client->error, -ENOTCONN, CLIENT_ERROR_UNREACHABLE,
@@ -172,7 +202,10 @@ static int session_new(bpcond_client *client, int pid_fd, pid_t pid,
 	/* From here on it is the daemon's too: signals are for it, and freeing closes it. */
 	session->next = client->sessions;
 	client->sessions = session;
-	r = take_ring(session);
+	if (HAS_OPTION(options, forward))
+		r = forward_ring(session, options->forward_fd, options->forward);
+	else
+		r = take_ring(session);
 	if (r < 0) {
 		/* Closing may fail as well; the reason for it all is the one to tell. */
 		bpcond_error first = client->error;

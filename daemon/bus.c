@@ -144,6 +144,9 @@ static void on_session_end(Session *session, SessionEnd end, void *userdata)
 				       session_end_name(end));
 	if (r < 0)
 		log_error("cannot tell that %s ended: %s", path, strerror(-r));
+	bus_manager_changed(bus, "Sessions");
+	if (session->breakpoints)
+		bus_manager_changed(bus, "Breakpoints");
 	log_message(LOG_INFO,
 		    &(LogContext){.message_id = LOG_ID_SESSION_ENDED,
 				  .session = session->number,

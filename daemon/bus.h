@@ -151,6 +151,9 @@ void bus_breakpoint_changed(Bus *bus, const Breakpoint *breakpoint);
 /* Tells the final counts to the connection `destination`. Return: negative errno on failure. */
 int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char *destination);
 
+/* Tells that the number of Sessions or Breakpoints is another now; failure is logged. */
+void bus_manager_changed(Bus *bus, const char *property);
+
 /* Tells that a session's breakpoints are others now; failure is logged. */
 void bus_session_breakpoints_changed(const Session *session);
 int bus_lend_add(Bus *bus);

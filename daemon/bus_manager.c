@@ -10,6 +10,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/check_spec.h"
+#include "daemon/log.h"
 #include "daemon/util.h"
 
 static int method_check_spec(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -150,12 +151,24 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Features", "a{sv}", property_features, 0, 0),
 	SD_BUS_PROPERTY("Limits", "a{st}", property_limits, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Sessions", "u", property_sessions, 0, 0),
-	SD_BUS_PROPERTY("Breakpoints", "u", property_breakpoints, 0, 0),
+	SD_BUS_PROPERTY("Sessions", "u", property_sessions, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
+	SD_BUS_PROPERTY("Breakpoints", "u", property_breakpoints, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
 	SD_BUS_SIGNAL_WITH_ARGS("SessionOpened", SD_BUS_ARGS("o", session), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("SessionClosed", SD_BUS_ARGS("o", session, "s", reason), 0),
 	SD_BUS_VTABLE_END,
 };
+
+/* A client that caches properties asks again; which number it finds depends on what others do anyway. */
+void bus_manager_changed(Bus *bus, const char *property)
+{
+	int r;
+
+	r = sd_bus_emit_properties_changed(bus->bus, BUS_PATH, BUS_MANAGER, property, NULL);
+	if (r < 0)
+		log_error("cannot tell that %s has changed: %s", property, strerror(-r));
+}
 
 int bus_manager_add(Bus *bus)
 {

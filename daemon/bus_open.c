@@ -155,6 +155,7 @@ static int reply_session(Caller *caller, Session *session, sd_bus_message *messa
 		session_end(session, SESSION_CLOSED);
 		return r;
 	}
+	bus_manager_changed(bus, "Sessions");
 	return sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_MANAGER, "SessionOpened", "o", path);
 }
 

@@ -133,6 +133,7 @@ void bus_session_breakpoints_changed(const Session *session)
 					   NULL);
 	if (r < 0)
 		log_error("cannot tell that the breakpoints of %s changed: %s", path, strerror(-r));
+	bus_manager_changed(bus_of(session), "Breakpoints");
 }
 
 static int method_add_breakpoint(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -110,10 +110,25 @@ int bpcond_client_check_spec(bpcond_client *client, const char *spec, char **ret
 
 /* ---- Session --------------------------------------------------------------------------------- */
 
+enum bpcond_forward {
+	BPCOND_FORWARD_NONE = 0,
+	BPCOND_FORWARD_JSON_LINES, /* as bpcond_hit_to_json, a line each */
+	BPCOND_FORWARD_BINARY,     /* struct bpcond_hit and what follows it, one behind the other */
+};
+
 typedef struct bpcond_session_options {
 	size_t size;         /* sizeof(bpcond_session_options) */
 	uint64_t hits_bytes; /* of the ring, a power of two; 0: the daemon's default */
 	const char *name;    /* of this program in listings; NULL: its short name */
+	/*
+	 * Has the daemon write every hit into forward_fd, and this process read none: the write end of a
+	 * pipe, or a connected UNIX socket (of datagrams: a hit each), which stays the caller's and can be
+	 * closed. bpcond_session_wait() then tells nothing but the end. The daemon never waits for the
+	 * reader: what it does not read in time counts as dropped, and so does everything once it has
+	 * closed its end; bpcond_breakpoint_counts() knows both, bpcond_breakpoint_counters() neither.
+	 */
+	enum bpcond_forward forward;
+	int forward_fd; /* only looked at with `forward` */
 } bpcond_session_options;
 
 enum bpcond_end {

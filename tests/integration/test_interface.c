@@ -9,6 +9,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/process.h"
 #include "tests/support/target.h"
 
 static char *introspect(sd_bus *bus, const char *path)
@@ -112,6 +113,99 @@ START_TEST(members_and_types)
 	     *count; count++)
 		expect_member(xml, "property", *count, TYPES("t"));
 	free(xml);
+}
+END_TEST
+
+START_TEST(arguments_have_names)
+{
+	sd_bus *bus = bus_connect();
+	BusBreakpoint breakpoint;
+	BusSession session;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	bus_open_session(bus, target.pid, &session);
+	bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+		target_address_of(&target, "loop_work"));
+	for (const char *const *path = TYPES(MANAGER_PATH, session.path, breakpoint.path); *path;
+	     path++) {
+		char *xml = introspect(bus, *path), *ours = strstr(xml, "org.bpcond1.");
+		unsigned n = 0;
+
+		ck_assert_ptr_nonnull(ours);
+		for (char *at = strstr(ours, "<arg "); at; at = strstr(at + 1, "<arg ")) {
+			char *name = strstr(at, " name=\""), *end = strchr(at, '>');
+
+			ck_assert_msg(name && name < end, "%s: %.*s", *path, (int)(end - at), at);
+			n++;
+		}
+		ck_assert_uint_gt(n, 0);
+		free(xml);
+	}
+}
+END_TEST
+
+typedef struct Changes {
+	unsigned sessions, breakpoints;
+} Changes;
+
+static int on_manager_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	Changes *changes = userdata;
+	const char *name;
+
+	ck_assert_int_ge(sd_bus_message_skip(message, "sa{sv}"), 0);
+	ck_assert_int_ge(sd_bus_message_enter_container(message, 'a', "s"), 0);
+	while (sd_bus_message_read(message, "s", &name) > 0) {
+		changes->sessions += strcmp(name, "Sessions") == 0;
+		changes->breakpoints += strcmp(name, "Breakpoints") == 0;
+	}
+	return 0;
+}
+
+static void expect_changes(sd_bus *bus, const Changes *changes, unsigned sessions,
+			   unsigned breakpoints)
+{
+	int64_t deadline = now_ms() + 5000;
+
+	while (changes->sessions != sessions || changes->breakpoints != breakpoints) {
+		int r = sd_bus_process(bus, NULL);
+
+		ck_assert_msg(now_ms() < deadline, "%u and %u changes", changes->sessions,
+			      changes->breakpoints);
+		if (r == 0)
+			sd_bus_wait(bus, 20000);
+	}
+}
+
+START_TEST(changes_of_the_manager)
+{
+	sd_bus *bus = bus_connect(), *listener = bus_connect();
+	BusBreakpoint breakpoint;
+	Changes changes = {0};
+	BusSession session;
+	Target target;
+
+	/* of the test case before this one */
+	while (bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions") > 0)
+		usleep(5000);
+	ck_assert_int_ge(sd_bus_match_signal(listener, NULL, "org.bpcond1", MANAGER_PATH,
+					     "org.freedesktop.DBus.Properties", "PropertiesChanged",
+					     on_manager_changed, &changes),
+			 0);
+	target_start(&target, "loop", NULL, NULL);
+	bus_open_session(bus, target.pid, &session);
+	expect_changes(listener, &changes, 1, 0);
+	bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+		target_address_of(&target, "loop_work"));
+	expect_changes(listener, &changes, 1, 1);
+	bus_breakpoint_call(&breakpoint, "Remove");
+	expect_changes(listener, &changes, 1, 2);
+	bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+		target_address_of(&target, "loop_work"));
+	bus_close_session(&session);
+	expect_changes(listener, &changes, 2, 4);
+	ck_assert_uint_eq(bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions"), 0);
 }
 END_TEST
 
@@ -483,6 +577,8 @@ int main(int argc, char *argv[])
 	Suite *suite = suite_create("interface");
 
 	integration_add(suite, "members and types", members_and_types);
+	integration_add(suite, "arguments have names", arguments_have_names);
+	integration_add(suite, "changes of the manager's properties", changes_of_the_manager);
 	integration_add(suite, "features and limits", features_and_limits);
 	integration_add(suite, "listing", listing);
 	integration_add(suite, "signals of a session", signals_of_a_session);

@@ -66,6 +66,12 @@ kill -INT "$break_pid"
 check "bpcondctl ends well again" wait "$break_pid"
 check "the condition on them was true" has '"evaluated":10,"hits":1,' "$scratch/ids.out"
 
+# -- without any program of ours
+install -m 755 "$BUILD/tests/targets/loop" /run/loop
+install -m 644 "$SOURCE/README.md" "$SOURCE/tests/integration/busctl_lines.sh" /run
+check "the lines of README.md work under the shipped policy" \
+	as "$USER_A" sh /run/busctl_lines.sh /run/README.md /run/loop
+
 # -- the journal
 journal_has() {
 	[[ -n $(journalctl --quiet --no-pager --output=cat "$@") ]]
