@@ -263,8 +263,7 @@ static int emit(Expr *const roots[], size_t n, bool verdict, bool many_texts,
 	}
 	if (r == 0)
 		r = assembler_finish(&e.as, ret, ret_count);
-	/* None is left where folding has left out all of them. */
-	if (r == 0 && many_texts && longest > 0) {
+	if (r == 0 && many_texts) {
 		r = append_function(longest, ret, ret_count);
 		if (r < 0)
 			free(*ret);

@@ -116,16 +116,21 @@ static void write_function(Assembler *as, size_t longest)
 	assembler_return(as, CONDITION_FAULT);
 }
 
-/* The calls lead to what stands behind the code. */
-static void resolve_calls(struct bpf_insn *insns, size_t n)
+/* The calls lead to what stands behind the code. Return: how many there are. */
+static size_t resolve_calls(struct bpf_insn *insns, size_t n)
 {
+	size_t calls = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		if (insns[i].code == (BPF_LD | BPF_IMM | BPF_DW))
 			i++;
 		else if (insns[i].code == (BPF_JMP | BPF_CALL) &&
-			 insns[i].src_reg == BPF_PSEUDO_CALL)
+			 insns[i].src_reg == BPF_PSEUDO_CALL) {
 			insns[i].imm = (int32_t)(n - i - 1);
+			calls++;
+		}
 	}
+	return calls;
 }
 
 int append_function(size_t longest, struct bpf_insn **insns, size_t *n_insns)
@@ -135,6 +140,9 @@ int append_function(size_t longest, struct bpf_insn **insns, size_t *n_insns)
 	size_t n;
 	int r;
 
+	/* All of them may be in what is never reached, and so was not written. */
+	if (resolve_calls(*insns, *n_insns) == 0)
+		return 0;
 	assembler_start(&as);
 	write_function(&as, longest);
 	r = assembler_finish(&as, &function, &n);
@@ -146,7 +154,6 @@ int append_function(size_t longest, struct bpf_insn **insns, size_t *n_insns)
 		free(function);
 		return -ENOMEM;
 	}
-	resolve_calls(all, *n_insns);
 	memcpy(all + *n_insns, function, n * sizeof(*all));
 	free(function);
 	*insns = all;

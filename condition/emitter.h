@@ -141,8 +141,8 @@ enum {
 	FUNCTION_FOUND = FUNCTION_TEXT + CONDITION_MAX_TEXT + 8,
 };
 
-/* Puts the function behind the code, *insns, which grows; its calls lead there. `longest` is the
- * longest text in bytes. Return: 0; -ENOMEM. */
+/* Puts the function behind the code, *insns, which grows, if the code calls it; its calls lead there.
+ * `longest` is the longest text in bytes. Return: 0; -ENOMEM. */
 int append_function(size_t longest, struct bpf_insn **insns, size_t *n_insns);
 
 /* emit_memory.c */

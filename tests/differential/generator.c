@@ -15,6 +15,7 @@
 
 enum {
 	N_KEPT = 6,
+	MANY_TEXTS_NODES = 40, /* with addresses of one node */
 };
 
 typedef struct Generator {
@@ -175,6 +176,19 @@ static struct json_object *text(Generator *g, unsigned int depth)
 	return object(keys[i], operands);
 }
 
+/* So many that a function compares them. */
+static struct json_object *many_texts(Generator *g)
+{
+	static const char *const keys[] = {"or", "and", "+", "^"};
+	unsigned int n = CONDITION_FEW_TEXTS + 1 + random_below(g->random, 4);
+	struct json_object *operands = json_object_new_array();
+
+	g->budget -= (int)n + 1; /* their constants */
+	for (unsigned int i = 0; i < n; i++)
+		json_object_array_add(operands, text(g, 2));
+	return object(keys[random_below(g->random, 4)], operands);
+}
+
 static struct json_object *registers(Generator *g, unsigned int depth)
 {
 	struct json_object *entries = json_object_new_object();
@@ -309,8 +323,12 @@ struct json_object *generate_condition(Random *random, ConditionUse use, unsigne
 		       .text_left = CONDITION_MAX_TEXT};
 	struct json_object *made;
 
-	/* A leaf alone is seldom of interest. */
-	made = random_one_in(random, 30) ? expression(&g, 1) : many(&g, any_operator(random), 1);
+	if (text && max_nodes >= MANY_TEXTS_NODES && random_one_in(random, 16))
+		made = many_texts(&g);
+	else if (random_one_in(random, 30)) /* A leaf alone is seldom of interest. */
+		made = expression(&g, 1);
+	else
+		made = many(&g, any_operator(random), 1);
 	for (int i = 0; i < N_KEPT; i++)
 		json_object_put(g.kept[i]);
 	return made;
