@@ -52,11 +52,6 @@ static int choose_template(FilterEngine *engine, const Spec *spec, const Templat
 {
 	const char *what;
 
-	if (spec->kernel_accesses && MACHINE_ARM64)
-		return refuse(
-			refusal, REFUSED_NOT_SUPPORTED,
-			"On arm64 the kernel steps over its own accesses to watched memory and "
-			"reports none; leave \"kernel-accesses\" out.");
 	if (spec->kernel_accesses)
 		what = "\"kernel-accesses\"";
 	else if (spec_needs(spec) & CONDITION_NEEDS_BASES ||

@@ -16,6 +16,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Where a function's first argument is. */
+#ifdef __aarch64__
+#define ARGUMENT "x0"
+#else
+#define ARGUMENT "rdi"
+#endif
+
 /* Return: 1 to go on, 0 at the end of the input. */
 static int take_line(bpcond_breakpoint *breakpoint)
 {
@@ -40,7 +47,7 @@ static int show_hits(bpcond_session *session)
 		r = bpcond_session_wait(session, 0, &hit);
 		if (r <= 0)
 			return r;
-		if (bpcond_hit_register(hit, BPCOND_REG_RDI, &argument) == 0)
+		if (bpcond_hit_register_by_name(hit, ARGUMENT, &argument) == 0)
 			printf("thread %u: %" PRId64 "\n", hit->tid, (int64_t)argument);
 	}
 }
@@ -70,10 +77,10 @@ int main(int argc, char **argv)
 	const bpcond_parameter least = {.name = "least", .value = 0};
 	bpcond_request request = {
 		.size = sizeof(request),
-		.condition = "$rdi >= least",
+		.condition = "$" ARGUMENT " >= least",
 		.parameters = &least,
 		.n_parameters = 1,
-		.registers = "rdi",
+		.registers = ARGUMENT,
 	};
 	bpcond_client *client;
 	bpcond_session *session;

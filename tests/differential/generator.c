@@ -10,6 +10,7 @@
 #include <json-c/json.h>
 
 #include "condition/node.h"
+#include "bpf/machine.h"
 #include "tests/differential/generator.h"
 #include "tests/differential/world.h"
 
@@ -70,7 +71,13 @@ static struct json_object *any_register(Generator *g)
 
 static struct json_object *pointer_register(Generator *g)
 {
-	static const char *const names[] = {"rsi", "rdi", "rbp", "rsp"};
+	static const char *const names[] = {
+#if MACHINE_X86
+		"rsi", "rdi", "rbp", "rsp",
+#elif MACHINE_ARM64
+		"x4", "x5", "x6", "x7",
+#endif
+	};
 
 	g->budget--;
 	return object("reg", json_object_new_string(names[random_below(g->random, 4)]));

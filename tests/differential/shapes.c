@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "condition/condition.h"
+#include "tests/differential/registers.h"
 #include "tests/differential/shapes.h"
 
 static void put(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -21,8 +22,8 @@ static void put(Text *text, const char *format, ...)
 		abort();
 }
 
-static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8",  "r9",
-				    "r10", "r11", "r12", "r13", "r14", "r15", "edi", "ah"};
+static const char *const names[] = {RAX, RBX, RCX, RDX, RSI, RDI, R8,	 R9,
+				    R10, R11, R12, R13, R14, R15, PART_S, PART_H};
 
 static const char *name(int i)
 {
@@ -80,7 +81,7 @@ static void part_small_load(Text *text, int i)
 
 static void part_same_load(Text *text, int i)
 {
-	put(text, "{\"==\":[{\"load\":\"u64\",\"at\":{\"reg\":\"rdi\"}},%d]}", i);
+	put(text, "{\"==\":[{\"load\":\"u64\",\"at\":{\"reg\":\"" RDI "\"}},%d]}", i);
 }
 
 static void part_string(Text *text, int i)
@@ -91,7 +92,7 @@ static void part_string(Text *text, int i)
 static void part_string_at_if(Text *text, int i)
 {
 	put(text,
-	    "{\"string-starts\":[{\"if\":[{\"reg\":\"%s\"},{\"reg\":\"rsi\"},%d]},\"text %d\"]}",
+	    "{\"string-starts\":[{\"if\":[{\"reg\":\"%s\"},{\"reg\":\"" RSI "\"},%d]},\"text %d\"]}",
 	    name(i), 4096 * i + 4095, i);
 }
 
@@ -112,7 +113,7 @@ static void part_same_sum(Text *text, int i)
 
 static void part_quotient(Text *text, int i)
 {
-	put(text, "{\"/\":[{\"reg\":\"%s\"},{\"|\":[{\"<\":[{\"reg\":\"rax\"},%d]},1]}]}", name(i),
+	put(text, "{\"/\":[{\"reg\":\"%s\"},{\"|\":[{\"<\":[{\"reg\":\"" RAX "\"},%d]},1]}]}", name(i),
 	    i);
 }
 
@@ -127,7 +128,7 @@ static void part_in(Text *text, int i)
 {
 	put(text,
 	    "{\"in\":[{\"if\":[{\"reg\":\"%s\"},1,2]},{\"if\":[{\"reg\":\"%s\"},0,1]},"
-	    "{\"&\":[{\"reg\":\"rcx\"},7]}]}",
+	    "{\"&\":[{\"reg\":\"" RCX "\"},7]}]}",
 	    name(i), name(i + 1));
 }
 
@@ -147,7 +148,7 @@ static void write_sum_of_ifs(Text *text)
 /* (sum of branches | 1) is never 0: the verifier sees that too. */
 static void write_odd_divisors(Text *text)
 {
-	put(text, "{\"/\":[{\"reg\":\"rax\"},");
+	put(text, "{\"/\":[{\"reg\":\"" RAX "\"},");
 	put_many(text, "|", 42, part_if_or_one);
 	put(text, "]}");
 }
@@ -157,7 +158,7 @@ static void write_decided(Text *text)
 {
 	put(text, "{\"and\":[{\"<\":[{\"as\":\"u64\",\"of\":");
 	put_many(text, "+", 30, part_if);
-	put(text, "},{\"&\":[{\"&\":[{\"reg\":\"rip\"},{\"reg\":\"cs\"}]},1]}]},{\">\":[{\"&\":[");
+	put(text, "},{\"&\":[{\"&\":[{\"reg\":\"" RIP "\"},{\"reg\":\"" CS "\"}]},1]}]},{\">\":[{\"&\":[");
 	put_many(text, "^", 28, part_if);
 	put(text, ",1]},3]}]}");
 }
@@ -178,7 +179,7 @@ static void write_ifs_in_conditions(Text *text)
 {
 	for (int i = 0; i < 31; i++)
 		put(text, "{\"if\":[");
-	put(text, "{\"reg\":\"rax\"}");
+	put(text, "{\"reg\":\"" RAX "\"}");
 	for (int i = 0; i < 31; i++)
 		put(text, ",{\"reg\":\"%s\"},{\"param\":\"max\"}]}", name(i));
 }
@@ -218,7 +219,7 @@ static void write_alternating(Text *text)
 	for (int i = 0; i < 30; i++)
 		put(text, "{\"%s\":[{\"<\":[{\"reg\":\"%s\"},{\"reg\":\"%s\"}]},",
 		    i % 2 ? "or" : "and", name(i), name(i + 1));
-	put(text, "{\"!\":[{\"reg\":\"rax\"}]}");
+	put(text, "{\"!\":[{\"reg\":\"" RAX "\"}]}");
 	for (int i = 0; i < 30; i++)
 		put(text, "]}");
 }
@@ -227,7 +228,7 @@ static void write_chained_loads(Text *text)
 {
 	for (int i = 0; i < 31; i++)
 		put(text, "{\"load\":\"u64\",\"at\":");
-	put(text, "{\"reg\":\"rdi\"}");
+	put(text, "{\"reg\":\"" RDI "\"}");
 	for (int i = 0; i < 31; i++)
 		put(text, "}");
 }
@@ -323,14 +324,14 @@ static void write_right_deep(Text *text)
 {
 	for (int i = 0; i < 30; i++)
 		put(text, "{\"-\":[{\"load\":\"u32\",\"at\":{\"reg\":\"%s\"}},", name(i));
-	put(text, "{\"reg\":\"rax\"}");
+	put(text, "{\"reg\":\"" RAX "\"}");
 	for (int i = 0; i < 30; i++)
 		put(text, "]}");
 }
 
 static void write_one_long(Text *text, const char *op, const char *byte, int n)
 {
-	put(text, "{\"%s\":[{\"reg\":\"rdi\"},\"", op);
+	put(text, "{\"%s\":[{\"reg\":\"" RDI "\"},\"", op);
 	for (int i = 0; i < n; i++)
 		put(text, "%s", byte);
 	put(text, "\"]}");

@@ -2,7 +2,8 @@
 /*
  * The world: rax 0x8877665544f3e2d1, rbx INT64_MIN, rcx -1, rdx 0, rsi 0x80000000, rdi 0xffffffff,
  * rbp and rsp 0x8000000000000000, r8 to r15 8 to 15, rip 0x401136, eflags 0x246, cs and ss with event
- * bits of FRED above their 16, orig_rax -1, fs_base 0x7f0000001000, gs_base -1. Parameters: limit
+ * bits of FRED above their 16, orig_rax -1, fs_base 0x7f0000001000, gs_base -1; on arm64 what stands for
+ * these (registers.h). Parameters: limit
  * INT64_MIN, max 10, rbx -1. value 200, previous 201.
  *
  * Memory: "GET" and its NUL end at 0x200000002000, where a page is missing; "GET" without a NUL ends
@@ -11,6 +12,7 @@
  */
 #include <string.h>
 
+#include "tests/differential/registers.h"
 #include "tests/differential/table.h"
 
 #define TRUE  CONDITION_TRUE
@@ -35,6 +37,27 @@
 #define SIXTEEN   "\"0x200000006fef\"" /* "sixteen bytes ok\0", then nothing */
 
 const TableCase table_cases[] = {
+#if MACHINE_ARM64
+	{IS(REG("w0"), "\"0x44f3e2d1\""), TRUE},
+	{IS(REG("w5"), "4294967295"), TRUE},
+	{IS(REG("w5"), REG("x5")), TRUE},
+	{OP("<", REG("w5") ",0"), FALSE},
+	{IS(REG("w4"), "\"0x80000000\""), TRUE},
+	{OP("<", REG("w4") ",0"), FALSE},
+	{OP("<", AS("s32", REG("w4")) ",0"), TRUE},
+	{IS(OP("+", REG("w5") ",1"), "4294967296"), TRUE},
+	{OP("<", REG("w5") ",-1"), FALSE}, /* signed: a number that is never negative */
+	{IS(REG("x7"), "-1"), TRUE},
+	{IS(REG("w7"), "\"0xffffffff\""), TRUE},
+	{IS(REG("lr"), REG("x30")), TRUE},
+	{IS(REG("fp"), REG("x29")), TRUE},
+	{IS(REG("ip0"), REG("x16")), TRUE},
+	{OP("<", REG("fp") ",0"), TRUE},
+	{IS(REG("pstate"), REG("cpsr")), TRUE},
+	{OP("<", REG("pc") ",-1"), TRUE}, /* u64 */
+	{OP("<", REG("sp") ",0"), FALSE},
+#endif
+
 	/* constants and truth */
 	{"0", FALSE},
 	{"1", TRUE},
@@ -52,42 +75,52 @@ const TableCase table_cases[] = {
 	{OP("<", "\"0x7fffffffffffffff\",-1"), FALSE},
 
 	/* registers and their types */
-	{IS(REG("rax"), "\"0x8877665544f3e2d1\""), TRUE},
-	{OP("<", REG("rax") ",0"), TRUE},
+	{IS(REG(RAX), "\"0x8877665544f3e2d1\""), TRUE},
+	{OP("<", REG(RAX) ",0"), TRUE},
+#if MACHINE_X86
 	{IS(REG("eax"), "\"0x44f3e2d1\""), TRUE},
 	{IS(REG("ax"), "-7471"), TRUE},
 	{IS(REG("al"), "-47"), TRUE},
 	{IS(REG("ah"), "-30"), TRUE},
 	{IS(REG("edi"), "-1"), TRUE},
-	{IS(REG("rdi"), "4294967295"), TRUE},
+#endif
+	{IS(REG(RDI), "4294967295"), TRUE},
+#if MACHINE_X86
 	{IS(REG("edi"), "4294967295"), FALSE},
-	{IS(REG("edi"), REG("rdi")), FALSE},
+	{IS(REG("edi"), REG(RDI)), FALSE},
 	{OP("<", REG("edi") ",0"), TRUE},
 	{OP("<", REG("esi") ",0"), TRUE},
-	{OP("<", REG("rsi") ",0"), FALSE},
+#endif
+	{OP("<", REG(RSI) ",0"), FALSE},
+#if MACHINE_X86
 	{IS(REG("esi"), "-2147483648"), TRUE},
 	{IS(REG("di"), "-1"), TRUE},
 	{IS(REG("dil"), "-1"), TRUE},
 	{IS(REG("sil"), "0"), TRUE},
 	{IS(REG("r8d"), "8"), TRUE},
 	{IS(OP("+", REG("r9w") "," REG("r10l") "," REG("r11b")), "30"), TRUE},
-	{OP("<", REG("rsp") ",0"), FALSE},
-	{OP(">", REG("rsp") ",0"), TRUE},
+#endif
+	{OP("<", REG(RSP) ",0"), FALSE},
+	{OP(">", REG(RSP) ",0"), TRUE},
 	{OP("<", REG("sp") ",0"), FALSE},
+#if MACHINE_X86
 	{OP("<", REG("rbp") ",1"), FALSE},
 	{IS(REG("esp"), "0"), TRUE},
-	{OP("<", REG("rbx") ",0"), TRUE},
-	{OP("<", REG("rbx") "," REG("rsp")), FALSE}, /* u64: equal */
-	{OP("<=", REG("rbx") "," REG("rsp")), TRUE},
-	{IS(REG("rip"), "4198710"), TRUE},
-	{IS(REG("pc"), REG("rip")), TRUE},
-	{IS(OP("&", REG("eflags") ",64"), "64"), TRUE},
+#endif
+	{OP("<", REG(RBX) ",0"), TRUE},
+	{OP("<", REG(RBX) "," REG(RSP)), FALSE}, /* u64: equal */
+	{OP("<=", REG(RBX) "," REG(RSP)), TRUE},
+	{IS(REG(RIP), "4198710"), TRUE},
+	{IS(REG("pc"), REG(RIP)), TRUE},
+	{IS(OP("&", REG(EFLAGS) ",64"), "64"), TRUE},
+#if MACHINE_X86
 	{IS(REG("cs"), "51"), TRUE},
 	{IS(REG("ss"), "43"), TRUE},
 	{IS(REG("orig_rax"), "-1"), TRUE},
 	{OP("<", REG("orig_rax") ",0"), TRUE},
 	{IS(REG("fs_base"), "\"0x7f0000001000\""), TRUE},
 	{OP("<", REG("gs_base") ",0"), TRUE},
+#endif
 
 	/* parameters are signed, the variables of this world */
 	{OP("<", PARAM("limit") ",0"), TRUE},
@@ -104,95 +137,101 @@ const TableCase table_cases[] = {
 	{IS(OP("+", "9223372036854775807,1"), MIN), TRUE},
 	{OP("<", OP("+", "9223372036854775807,1") ",0"), TRUE},
 	{IS(OP("-", "0,1"), UMAX), TRUE},
-	{IS(OP("-", REG("rbx")), MIN), TRUE},
-	{OP("<", OP("-", REG("rcx")) ",0"), FALSE},
-	{OP("<", OP("-", REG("rsp")) ",0"), FALSE}, /* u64 stays u64 */
-	{IS(OP("*", REG("rcx") "," REG("rcx")), "1"), TRUE},
-	{IS(OP("*", REG("rbx") ",2"), "0"), TRUE},
+	{IS(OP("-", REG(RBX)), MIN), TRUE},
+	{OP("<", OP("-", REG(RCX)) ",0"), FALSE},
+	{OP("<", OP("-", REG(RSP)) ",0"), FALSE}, /* u64 stays u64 */
+	{IS(OP("*", REG(RCX) "," REG(RCX)), "1"), TRUE},
+	{IS(OP("*", REG(RBX) ",2"), "0"), TRUE},
 	{IS(OP("+", "1,2,3,4,5"), "15"), TRUE},
 	{IS("{\"-\":5}", "-5"), TRUE},
 
 	/* division */
 	{OP("/", "1,0"), FAULT},
 	{OP("%", "1,0"), FAULT},
-	{OP("/", "1," REG("rdx")), FAULT},
-	{OP("%", REG("rax") "," REG("rdx")), FAULT},
-	{IS(OP("/", REG("rbx") "," REG("rcx")), MIN), TRUE},
-	{OP("<", OP("/", REG("rbx") "," REG("rcx")) ",0"), TRUE},
-	{IS(OP("%", REG("rbx") "," REG("rcx")), "0"), TRUE},
-	{IS(OP("/", REG("rbx") ",-1"), MIN), TRUE},
-	{IS(OP("%", REG("rbx") ",-1"), "0"), TRUE},
+	{OP("/", "1," REG(RDX)), FAULT},
+	{OP("%", REG(RAX) "," REG(RDX)), FAULT},
+	{IS(OP("/", REG(RBX) "," REG(RCX)), MIN), TRUE},
+	{OP("<", OP("/", REG(RBX) "," REG(RCX)) ",0"), TRUE},
+	{IS(OP("%", REG(RBX) "," REG(RCX)), "0"), TRUE},
+	{IS(OP("/", REG(RBX) ",-1"), MIN), TRUE},
+	{IS(OP("%", REG(RBX) ",-1"), "0"), TRUE},
 	{IS(OP("/", "-9223372036854775808,-1"), MIN), TRUE},
 	{IS(OP("%", "-9223372036854775808,-1"), "0"), TRUE},
 	{IS(OP("/", "7,-1"), "-7"), TRUE},
 	{IS(OP("%", "7,-1"), "0"), TRUE},
-	{IS(OP("/", REG("r8") ",-1"), "-8"), TRUE},
+	{IS(OP("/", REG(R8) ",-1"), "-8"), TRUE},
 	{IS(OP("/", "-7,2"), "-3"), TRUE},
 	{IS(OP("%", "-7,2"), "-1"), TRUE},
 	{IS(OP("%", "7,-2"), "1"), TRUE},
-	{IS(OP("/", OP("-", REG("r8")) ",3"), "-2"), TRUE},
-	{IS(OP("%", OP("-", REG("r8")) ",3"), "-2"), TRUE},
-	{IS(OP("/", OP("-", REG("r8")) "," OP("-", REG("r9"))), "0"), TRUE},
-	{IS(OP("/", REG("r15") "," OP("-", REG("r8"))), "-1"), TRUE},
-	{IS(OP("%", REG("r15") "," OP("-", REG("r8"))), "7"), TRUE},
-	{IS(OP("/", REG("rbx") "," REG("rbx")), "1"), TRUE},
-	{IS(OP("/", REG("rbx") ",2"), "\"0xc000000000000000\""), TRUE},
-	{IS(OP("/", REG("rsp") ",2"), "\"0x4000000000000000\""), TRUE},
-	{IS(OP("/", REG("rsp") "," REG("rcx")), "0"), TRUE}, /* 2^63 / (2^64 - 1) */
-	{IS(OP("%", REG("rsp") "," REG("rcx")), MIN), TRUE},
+	{IS(OP("/", OP("-", REG(R8)) ",3"), "-2"), TRUE},
+	{IS(OP("%", OP("-", REG(R8)) ",3"), "-2"), TRUE},
+	{IS(OP("/", OP("-", REG(R8)) "," OP("-", REG(R9))), "0"), TRUE},
+	{IS(OP("/", REG(R15) "," OP("-", REG(R8))), "-1"), TRUE},
+	{IS(OP("%", REG(R15) "," OP("-", REG(R8))), "7"), TRUE},
+	{IS(OP("/", REG(RBX) "," REG(RBX)), "1"), TRUE},
+	{IS(OP("/", REG(RBX) ",2"), "\"0xc000000000000000\""), TRUE},
+	{IS(OP("/", REG(RSP) ",2"), "\"0x4000000000000000\""), TRUE},
+	{IS(OP("/", REG(RSP) "," REG(RCX)), "0"), TRUE}, /* 2^63 / (2^64 - 1) */
+	{IS(OP("%", REG(RSP) "," REG(RCX)), MIN), TRUE},
 	{IS(OP("/", UMAX ",10"), "1844674407370955161"), TRUE},
 	{IS(OP("%", UMAX ",10"), "5"), TRUE},
 	{IS(OP("/", "-1,10"), "0"), TRUE},
-	{IS(OP("/", REG("rsp") ",1000"), "9223372036854775"), TRUE},
-	{IS(OP("%", REG("rsp") ",4096"), "0"), TRUE},
+	{IS(OP("/", REG(RSP) ",1000"), "9223372036854775"), TRUE},
+	{IS(OP("%", REG(RSP) ",4096"), "0"), TRUE},
 
 	/* shifts: counts modulo 64, >> arithmetic on signed values */
-	{IS(OP("<<", REG("r8") ",0"), "8"), TRUE},
-	{IS(OP("<<", REG("rcx") ",63"), MIN), TRUE},
-	{IS(OP("<<", REG("r8") ",64"), "8"), TRUE},
-	{IS(OP("<<", REG("rcx") ",255"), MIN), TRUE},
-	{IS(OP("<<", REG("rcx") ",-1"), MIN), TRUE},
-	{IS(OP(">>", REG("rbx") ",0"), MIN), TRUE},
-	{IS(OP(">>", REG("rbx") ",63"), "-1"), TRUE},
-	{IS(OP(">>", REG("rbx") ",64"), MIN), TRUE},
-	{IS(OP(">>", REG("rbx") ",255"), "-1"), TRUE},
-	{IS(OP(">>", REG("rsp") ",63"), "1"), TRUE},
-	{IS(OP(">>", REG("rsp") ",255"), "1"), TRUE},
+	{IS(OP("<<", REG(R8) ",0"), "8"), TRUE},
+	{IS(OP("<<", REG(RCX) ",63"), MIN), TRUE},
+	{IS(OP("<<", REG(R8) ",64"), "8"), TRUE},
+	{IS(OP("<<", REG(RCX) ",255"), MIN), TRUE},
+	{IS(OP("<<", REG(RCX) ",-1"), MIN), TRUE},
+	{IS(OP(">>", REG(RBX) ",0"), MIN), TRUE},
+	{IS(OP(">>", REG(RBX) ",63"), "-1"), TRUE},
+	{IS(OP(">>", REG(RBX) ",64"), MIN), TRUE},
+	{IS(OP(">>", REG(RBX) ",255"), "-1"), TRUE},
+	{IS(OP(">>", REG(RSP) ",63"), "1"), TRUE},
+	{IS(OP(">>", REG(RSP) ",255"), "1"), TRUE},
 	{IS(OP(">>", "-8,1"), "-4"), TRUE},
 	{IS(OP(">>", UMAX ",63"), "1"), TRUE},
-	{IS(OP(">>", REG("rcx") "," AS("u64", REG("r8"))), "\"0xffffffffffffff\""), TRUE},
-	{IS(OP(">>", REG("rbx") "," OP("+", REG("r8") ",55")), "-1"), TRUE},
-	{IS(OP("<<", "1," OP("+", REG("r8") ",56")), "1"), TRUE},
+	{IS(OP(">>", REG(RCX) "," AS("u64", REG(R8))), "\"0xffffffffffffff\""), TRUE},
+	{IS(OP(">>", REG(RBX) "," OP("+", REG(R8) ",55")), "-1"), TRUE},
+	{IS(OP("<<", "1," OP("+", REG(R8) ",56")), "1"), TRUE},
 
 	/* bits */
-	{IS(OP("~", REG("rdx")), "-1"), TRUE},
-	{OP("<", OP("~", REG("rdx")) ",0"), TRUE},
-	{OP("<", OP("~", AS("u64", REG("rdx"))) ",0"), FALSE},
-	{IS(OP("&", REG("rax") ",255"), "209"), TRUE},
-	{IS(OP("|", REG("rdx") ",1,2,4"), "7"), TRUE},
-	{IS(OP("^", REG("rcx") "," REG("rcx")), "0"), TRUE},
+	{IS(OP("~", REG(RDX)), "-1"), TRUE},
+	{OP("<", OP("~", REG(RDX)) ",0"), TRUE},
+	{OP("<", OP("~", AS("u64", REG(RDX))) ",0"), FALSE},
+	{IS(OP("&", REG(RAX) ",255"), "209"), TRUE},
+	{IS(OP("|", REG(RDX) ",1,2,4"), "7"), TRUE},
+	{IS(OP("^", REG(RCX) "," REG(RCX)), "0"), TRUE},
 
 	/* as */
+#if MACHINE_X86
 	{IS(AS("u8", REG("al")), "209"), TRUE},
+#endif
 	{IS(AS("s8", "255"), "-1"), TRUE},
+#if MACHINE_X86
 	{IS(AS("u32", REG("edi")), "4294967295"), TRUE},
+#endif
 	{OP("<", AS("u32", "-1") ",0"), FALSE},
 	{OP(">", AS("u32", "-1") ",-1"), TRUE}, /* u32 is held by a signed 64-bit number */
 	{OP(">", AS("u64", "-1") ",-1"), FALSE},
+#if MACHINE_X86
 	{OP("<", AS("s32", OP("+", OP("+", REG("edi") ",2147483647") ",2")) ",0"), TRUE},
-	{IS(AS("s16", REG("rax")), "-7471"), TRUE},
-	{IS(AS("u16", REG("rax")), "58065"), TRUE},
+#endif
+	{IS(AS("s16", REG(RAX)), "-7471"), TRUE},
+	{IS(AS("u16", REG(RAX)), "58065"), TRUE},
 	{IS(AS("s64", UMAX), "-1"), TRUE},
 	{OP("<", AS("s64", UMAX) ",0"), TRUE},
 
 	/* comparison */
-	{OP("<=", REG("rdx") ",0"), TRUE},
-	{OP(">=", REG("rcx") ",0"), FALSE},
-	{OP(">=", AS("u64", REG("rcx")) ",0"), TRUE},
-	{OP(">", "5," REG("r8")), FALSE},
-	{OP("<", "5," REG("r8")), TRUE},
-	{OP(">=", "8," REG("r8")), TRUE},
-	{OP("!=", REG("r8") ",8"), FALSE},
+	{OP("<=", REG(RDX) ",0"), TRUE},
+	{OP(">=", REG(RCX) ",0"), FALSE},
+	{OP(">=", AS("u64", REG(RCX)) ",0"), TRUE},
+	{OP(">", "5," REG(R8)), FALSE},
+	{OP("<", "5," REG(R8)), TRUE},
+	{OP(">=", "8," REG(R8)), TRUE},
+	{OP("!=", REG(R8) ",8"), FALSE},
 
 	/* and, or, ! : short-circuit keeps faults away */
 	{OP("and", "0," OP("/", "1,0")), FALSE},
@@ -200,9 +239,9 @@ const TableCase table_cases[] = {
 	{OP("and", OP("/", "1,0") ",0"), FAULT},
 	{OP("or", "1," OP("/", "1,0")), TRUE},
 	{OP("or", "0," OP("/", "1,0")), FAULT},
-	{OP("and", REG("rdx") "," LOAD("u8", "0")), FALSE},
-	{OP("and", REG("rcx") "," LOAD("u8", "0")), FAULT},
-	{OP("or", REG("rcx") "," LOAD("u8", "0")), TRUE},
+	{OP("and", REG(RDX) "," LOAD("u8", "0")), FALSE},
+	{OP("and", REG(RCX) "," LOAD("u8", "0")), FAULT},
+	{OP("or", REG(RCX) "," LOAD("u8", "0")), TRUE},
 	{OP("and", LOAD("u8", "0") ",0"), FAULT},
 	{OP("or", LOAD("u8", "0") ",1"), FAULT},
 	{OP("*", LOAD("u8", "0") ",0"), FAULT},
@@ -211,41 +250,41 @@ const TableCase table_cases[] = {
 	{OP("==", "1," LOAD("u8", "0")), FAULT},
 	{OP("and", "2,4,8"), TRUE},
 	{IS(OP("and", "2,4"), "1"), TRUE},
-	{IS(OP("or", "0," REG("r8")), "1"), TRUE},
-	{OP("!", REG("rdx")), TRUE},
+	{IS(OP("or", "0," REG(R8)), "1"), TRUE},
+	{OP("!", REG(RDX)), TRUE},
 	{"{\"!\":{\"reg\":\"rcx\"}}", FALSE},
-	{IS(OP("!", OP("!", REG("r8"))), "1"), TRUE},
+	{IS(OP("!", OP("!", REG(R8))), "1"), TRUE},
 	{OP("!", LOAD("u8", "0")), FAULT},
 
 	/* if: only what is chosen; its type is that of both results */
 	{OP("if", "1,2," LOAD("u8", "0")), TRUE},
-	{OP("if", REG("rdx") "," LOAD("u8", "0") ",0"), FALSE},
+	{OP("if", REG(RDX) "," LOAD("u8", "0") ",0"), FALSE},
 	{OP("if", LOAD("u8", "0") ",1,1"), FAULT},
-	{IS(OP("if", REG("rcx") ",7,9"), "7"), TRUE},
-	{IS(OP("if", REG("rdx") ",7,9"), "9"), TRUE},
-	{OP("<", OP("if", "1,-1," REG("rsp")) ",0"), FALSE},
-	{OP("<", OP("if", "1,-1," REG("rbx")) ",0"), TRUE},
+	{IS(OP("if", REG(RCX) ",7,9"), "7"), TRUE},
+	{IS(OP("if", REG(RDX) ",7,9"), "9"), TRUE},
+	{OP("<", OP("if", "1,-1," REG(RSP)) ",0"), FALSE},
+	{OP("<", OP("if", "1,-1," REG(RBX)) ",0"), TRUE},
 
 	/* in: one operation on three operands, all of which are asked for */
-	{OP("in", REG("r8") ",8,8"), TRUE},
-	{OP("in", REG("r8") ",7,9"), TRUE},
-	{OP("in", REG("r8") ",9,7"), FALSE},
-	{OP("in", REG("rcx") ",-2,0"), TRUE},
-	{OP("in", REG("rcx") ",0," UMAX), TRUE}, /* u64 */
-	{OP("in", REG("rcx") ",0,9223372036854775807"), FALSE},
-	{OP("in", REG("rbx") ",-9223372036854775808,-1"), TRUE},
-	{OP("in", REG("rip") ",4198400,4202496"), TRUE},
-	{OP("in", REG("r8") "," REG("rdx") "," REG("r9")), TRUE},
-	{OP("in", REG("r10") "," REG("rdx") "," REG("r9")), FALSE},
-	{OP("in", REG("rcx") "," REG("rdx") "," REG("r9")), FALSE},
-	{OP("in", REG("r8") ",9," LOAD("u8", "0")), FAULT},
+	{OP("in", REG(R8) ",8,8"), TRUE},
+	{OP("in", REG(R8) ",7,9"), TRUE},
+	{OP("in", REG(R8) ",9,7"), FALSE},
+	{OP("in", REG(RCX) ",-2,0"), TRUE},
+	{OP("in", REG(RCX) ",0," UMAX), TRUE}, /* u64 */
+	{OP("in", REG(RCX) ",0,9223372036854775807"), FALSE},
+	{OP("in", REG(RBX) ",-9223372036854775808,-1"), TRUE},
+	{OP("in", REG(RIP) ",4198400,4202496"), TRUE},
+	{OP("in", REG(R8) "," REG(RDX) "," REG(R9)), TRUE},
+	{OP("in", REG(R10) "," REG(RDX) "," REG(R9)), FALSE},
+	{OP("in", REG(RCX) "," REG(RDX) "," REG(R9)), FALSE},
+	{OP("in", REG(R8) ",9," LOAD("u8", "0")), FAULT},
 	{OP("in", LOAD("u8", "0") ",9,7"), FAULT},
 
 	/* masked, registers */
-	{OP("masked", REG("eflags") ",64,64"), TRUE},
-	{OP("masked", REG("eflags") ",1,1"), FALSE},
-	{OP("masked", REG("eflags") ",1,0"), TRUE},
-	{OP("masked", REG("rcx") "," UMAX ",-1"), TRUE},
+	{OP("masked", REG(EFLAGS) ",64,64"), TRUE},
+	{OP("masked", REG(EFLAGS) ",1,1"), FALSE},
+	{OP("masked", REG(EFLAGS) ",1,0"), TRUE},
+	{OP("masked", REG(RCX) "," UMAX ",-1"), TRUE},
 	{"{\"registers\":{\"r8\":8,\"rbx\":{\"param\":\"limit\"},\"edi\":-1,\"cs\":51}}", TRUE},
 	{"{\"registers\":{\"r8\":8,\"edi\":4294967295}}", FALSE},
 	{"{\"registers\":{\"rax\":\"0x8877665544f3e2d1\"}}", TRUE},
@@ -319,28 +358,35 @@ const size_t table_n_cases = sizeof(table_cases) / sizeof(table_cases[0]);
 void table_world(World *world)
 {
 	static const uint64_t special[BPCOND_REG_COUNT] = {
-		[BPCOND_REG_RAX] = 0x8877665544f3e2d1,
-		[BPCOND_REG_RBX] = INT64_MIN,
-		[BPCOND_REG_RCX] = -1,
-		[BPCOND_REG_RSI] = 0x80000000,
-		[BPCOND_REG_RDI] = 0xffffffff,
+		[AT_RAX] = 0x8877665544f3e2d1,
+		[AT_RBX] = INT64_MIN,
+		[AT_RCX] = -1,
+		[AT_RSI] = 0x80000000,
+		[AT_RDI] = 0xffffffff,
+		[AT_R8] = 8,
+		[AT_R8 + 1] = 9,
+		[AT_R8 + 2] = 10,
+		[AT_R8 + 3] = 11,
+		[AT_R8 + 4] = 12,
+		[AT_R8 + 5] = 13,
+		[AT_R8 + 6] = 14,
+		[AT_R8 + 7] = 15,
+		[BPCOND_REG_SP] = 0x8000000000000000,
+		[BPCOND_REG_PC] = 0x401136,
+		[AT_EFLAGS] = 0x246,
+#if MACHINE_X86
 		[BPCOND_REG_RBP] = 0x8000000000000000,
-		[BPCOND_REG_RSP] = 0x8000000000000000,
-		[BPCOND_REG_R8] = 8,
-		[BPCOND_REG_R9] = 9,
-		[BPCOND_REG_R10] = 10,
-		[BPCOND_REG_R11] = 11,
-		[BPCOND_REG_R12] = 12,
-		[BPCOND_REG_R13] = 13,
-		[BPCOND_REG_R14] = 14,
-		[BPCOND_REG_R15] = 15,
-		[BPCOND_REG_RIP] = 0x401136,
-		[BPCOND_REG_EFLAGS] = 0x246,
 		[BPCOND_REG_CS] = 0xdead00010033,
 		[BPCOND_REG_SS] = 0xbeef0002002b,
 		[BPCOND_REG_ORIG_RAX] = -1,
 		[BPCOND_REG_FS_BASE] = 0x7f0000001000,
 		[BPCOND_REG_GS_BASE] = -1,
+#elif MACHINE_ARM64
+		[BPCOND_REG_X0 + 7] = -1,
+		[BPCOND_REG_X0 + 16] = 16,
+		[BPCOND_REG_X29] = 0x8000000000000000,
+		[BPCOND_REG_X30] = 30,
+#endif
 	};
 	Random random = {1};
 

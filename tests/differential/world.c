@@ -171,7 +171,7 @@ void world_make(World *world, Random *random)
 		world->registers[i] = random_one_in(random, 2) ? interesting_number(random)
 							       : random_below(random, 4);
 	/* Some registers are pointers, as in programs. */
-	for (int i = BPCOND_REG_RSI; i <= BPCOND_REG_RSP; i++)
+	for (int i = 4; i <= 7; i++) /* rsi to rsp, x4 to x7 */
 		if (!random_one_in(random, 5))
 			world->registers[i] = arena_address(random);
 	for (int i = 0; i < WORLD_PARAMETERS; i++)

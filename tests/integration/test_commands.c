@@ -10,6 +10,7 @@
 
 #include "tests/support/command.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 enum {
@@ -62,8 +63,8 @@ START_TEST(break_on_malloc_in_eight_threads)
 	long tally;
 
 	target_start(&target, "mallocs", NULL, NULL);
-	start_ready(&command, "break", "--json", "--regs", "rdi", "-p", decimal(target.pid),
-		    "libc.so.6:malloc", "if", "$rdi == 4096");
+	start_ready(&command, "break", "--json", "--regs", ARG1, "-p", decimal(target.pid),
+		    "libc.so.6:malloc", "if", "$" ARG1 " == 4096");
 	target_ask(&target, "early done", "early");
 	target_ask(&target, "late done", "late");
 	tally = target_ask(&target, "tally", "report");
@@ -71,7 +72,7 @@ START_TEST(break_on_malloc_in_eight_threads)
 	kill(command.pid, SIGINT);
 	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
 
-	ck_assert_uint_eq(check_hit_lines(&command, "\"registers\":{\"rdi\":\"0x1000\"}"),
+	ck_assert_uint_eq(check_hit_lines(&command, "\"registers\":{\"" ARG1 "\":\"0x1000\"}"),
 			  (size_t)tally);
 	ck_assert_uint_eq(command_summary(&command, "hits"), (unsigned long)tally);
 	ck_assert_uint_eq(command_summary(&command, "dropped"), 0);
@@ -136,14 +137,14 @@ START_TEST(it_ends_with_the_target)
 	Target target;
 
 	target_start(&target, "loop", NULL, NULL);
-	start_ready(&command, "break", "-p", decimal(target.pid), "loop_work", "if", "$rdi == 7");
+	start_ready(&command, "break", "-p", decimal(target.pid), "loop_work", "if", "$" ARG1 " == 7");
 	target_ask(&target, "called", "call 10");
 	target_send(&target, "exit 0");
 	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
 	command_end(&command);
 
 	target_start(&target, "loop", NULL, NULL);
-	start_ready(&command, "break", "-p", decimal(target.pid), "loop_work", "if", "$rdi == -1");
+	start_ready(&command, "break", "-p", decimal(target.pid), "loop_work", "if", "$" ARG1 " == -1");
 	target_ask(&target, "called", "call 10");
 	target_kill(&target);
 	ck_assert_int_eq(command_finish(&command), STATUS_NO_HITS);
@@ -177,8 +178,8 @@ START_TEST(run_starts_a_program)
 	Command command;
 
 	command_start(&command, (const char *[]){integration_program("tools/bpcondctl"), "run",
-						 "--json", "--regs", "rdi", "break", "loop_work",
-						 "if", "$rdi % 10 == 5", "--", "sh", "-c",
+						 "--json", "--regs", ARG1, "break", "loop_work",
+						 "if", "$" ARG1 " % 10 == 5", "--", "sh", "-c",
 						 "echo call 100 | exec \"$0\"",
 						 integration_program("tests/targets/loop"), NULL});
 	/* sh is not the loop: the symbol is not there, and that is said */
@@ -187,7 +188,7 @@ START_TEST(run_starts_a_program)
 
 	command_start(&command, (const char *[]){integration_program("tools/bpcondctl"), "run",
 						 "--json", "break", "libc.so.6:malloc", "if",
-						 "$rdi == 4096", "--", "/bin/true", NULL});
+						 "$" ARG1 " == 4096", "--", "/bin/true", NULL});
 	ck_assert_int_le(command_finish(&command), STATUS_NO_HITS);
 	ck_assert_uint_ge(command_summary(&command, "traps"), 0);
 	command_end(&command);
@@ -206,7 +207,7 @@ START_TEST(exit_statuses_of_failures)
 	ck_assert_int_eq(run_command(&command, "nonsense"), STATUS_USAGE);
 	command_end(&command);
 	ck_assert_int_eq(run_command(&command, "break", "-p", decimal(target.pid), "loop_work",
-				     "if", "$rdi =="),
+				     "if", "$" ARG1 " =="),
 			 STATUS_USAGE);
 	/* a caret under the mistake */
 	ck_assert_uint_ge(command_count(&command, COMMAND_STDERR, "^"), 1);
@@ -235,7 +236,7 @@ START_TEST(status_list_and_rm)
 	char *path, *end;
 
 	target_start(&target, "loop", NULL, NULL);
-	start_ready(&session, "break", "-p", decimal(target.pid), "loop_work", "if", "$rdi == 1");
+	start_ready(&session, "break", "-p", decimal(target.pid), "loop_work", "if", "$" ARG1 " == 1");
 	ck_assert_int_eq(run_command(&command, "status"), 0);
 	ck_assert_uint_ge(command_count(&command, COMMAND_STDOUT, "hardware-slots"), 1);
 	command_end(&command);
@@ -260,11 +261,11 @@ START_TEST(check_shows_the_code_on_request)
 	Command command;
 	const char *code;
 
-	ck_assert_int_eq(run_command(&command, "check", "$rdi == 500"), 0);
+	ck_assert_int_eq(run_command(&command, "check", "$" ARG1 " == 500"), 0);
 	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT, "exit"), 0);
 	command_end(&command);
 
-	ck_assert_int_eq(run_command(&command, "check", "--disassemble", "$rdi == 500"), 0);
+	ck_assert_int_eq(run_command(&command, "check", "--disassemble", "$" ARG1 " == 500"), 0);
 	code = strstr(command.texts[COMMAND_STDOUT], "\ncode of the condition\n");
 	ck_assert_msg(code != NULL, "%s", command.texts[COMMAND_STDOUT]);
 	ck_assert_str_eq(strchr(code + 1, '\n'), "\n     0: (79) r0 = *(u64 *)(r1 +112)"
@@ -277,12 +278,12 @@ START_TEST(check_shows_the_code_on_request)
 
 	/* A 64-bit constant takes two numbers, as a jump over it counts it. */
 	ck_assert_int_eq(
-		run_command(&command, "check", "--disassemble", "$rdi == 0x123456789abcdef0"), 0);
+		run_command(&command, "check", "--disassemble", "$" ARG1 " == 0x123456789abcdef0"), 0);
 	code = strstr(command.texts[COMMAND_STDOUT], "= 0x123456789abcdef0\n");
 	ck_assert_msg(code != NULL, "%s", command.texts[COMMAND_STDOUT]);
 	command_end(&command);
 
-	ck_assert_int_eq(run_command(&command, "check", "--json", "$rdi == 500"), 0);
+	ck_assert_int_eq(run_command(&command, "check", "--json", "$" ARG1 " == 500"), 0);
 	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT,
 					"\"code\":[\"0: (79) r0 = *(u64 *)(r1 +112)\","),
 			  1);

@@ -15,6 +15,7 @@
 #include "tests/differential/shapes.h"
 #include "tests/support/bus.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 enum {
@@ -150,7 +151,7 @@ static void put_captures(Text *text)
 		put(text,
 		    "%s{\"length\":2047,\"at\":{\"%%\":[{\"load\":\"s64\",\"at\":{\"reg\":\"r%d\"}}"
 		    ","
-		    "{\"|\":[{\"<\":[{\"reg\":\"rax\"},%d]},1]}]}}",
+		    "{\"|\":[{\"<\":[{\"reg\":\"" ARG2 "\"},%d]},1]}]}}",
 		    i ? "," : "", 8 + i, i);
 	put(text, "]}");
 }

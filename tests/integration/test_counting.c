@@ -8,6 +8,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 typedef struct Seen {
@@ -20,7 +21,7 @@ typedef struct Seen {
 static void see_loop_hit(void *userdata, const struct bpcond_hit *hit)
 {
 	Seen *seen = userdata;
-	uint64_t number = hits_register(hit, BPCOND_REG_RDI);
+	uint64_t number = hits_register(hit, REG_ARG1);
 
 	if (number % 10 != 3)
 		seen->wrong++;
@@ -48,8 +49,8 @@ START_TEST(hits_are_exactly_the_calls_that_match)
 	bus_take_hits(&session);
 	hits = hits_new(session.ring_fd, see_loop_hit, &seen);
 	bus_add(&session, &breakpoint,
-		"{'address': '0x%lx', 'condition': {'==': [{'%%': [{'reg': 'rdi'}, 10]}, 3]},"
-		" 'capture': {'registers': ['rip', 'rdi']}}",
+		"{'address': '0x%lx', 'condition': {'==': [{'%%': [{'reg': '" ARG1 "'}, 10]}, 3]},"
+		" 'capture': {'registers': ['" PC "', '" ARG1 "']}}",
 		target_address_of(&target, "loop_work"));
 	ck_assert_uint_eq(breakpoint.n_threads, 1);
 	ck_assert_int_eq(breakpoint.threads[0], target.pid);
@@ -99,7 +100,7 @@ START_TEST(unread_hits_are_counted_as_dropped)
 	bus_take_hits(&session);
 	hits = hits_new(session.ring_fd, see_any_hit, &seen);
 	bus_add(&session, &breakpoint,
-		"{'address': '0x%lx', 'condition': {'!=': [{'%%': [{'reg': 'rdi'}, 5]}, 0]}}",
+		"{'address': '0x%lx', 'condition': {'!=': [{'%%': [{'reg': '" ARG1 "'}, 5]}, 0]}}",
 		target_address_of(&target, "loop_work"));
 
 	target_ask(&target, "called", "call 6250");
@@ -135,7 +136,7 @@ START_TEST(present_and_later_threads_count_once)
 	target_start(&target, "threads", "4", NULL);
 	bus_open_session(bus, target.pid, &session);
 	bus_add(&session, &breakpoint,
-		"{'address': '0x%lx', 'condition': {'==': [{'reg': 'rdi'}, 7]}}",
+		"{'address': '0x%lx', 'condition': {'==': [{'reg': '" ARG1 "'}, 7]}}",
 		target_address_of(&target, "threads_work"));
 	/* the leader, four workers, and the one that serves commands */
 	ck_assert_uint_eq(breakpoint.n_threads, 6);
@@ -193,11 +194,13 @@ START_TEST(thread_churn_misses_nothing)
 		long tally;
 
 		bus_add(&session, &breakpoint,
-			"{'address': '0x%lx', 'condition': {'==': [{'reg': 'rdi'}, %ld]}}",
+			"{'address': '0x%lx', 'condition': {'==': [{'reg': '" ARG1 "'}, %ld]}}",
 			target_address_of(&target, "churn_work"), phase);
 		/* from here on nobody's call may be missed */
 		target_ask(&target, "phase", "phase %ld", phase);
-		usleep(20000);
+		do
+			usleep(20000);
+		while (target_ask(&target, "tally", "tally %ld", phase) == 0);
 		target_ask(&target, "phase", "phase 0");
 		tally = target_ask(&target, "tally", "tally %ld", phase);
 		bus_breakpoint_call(&breakpoint, "Disable");
@@ -278,7 +281,7 @@ START_TEST(faults_are_counted)
 		target_address_of(&target, "loop_work"));
 	bus_add(&session, &reject,
 		"{'address': '0x%lx', 'on-fault': 'reject',"
-		" 'condition': {'==': [{'/': [1, {'reg': 'rdi'}]}, 1]}}",
+		" 'condition': {'==': [{'/': [1, {'reg': '" ARG1 "'}]}, 1]}}",
 		target_address_of(&target, "loop_work"));
 	target_ask(&target, "called", "call 100");
 	bus_breakpoint_call(&hit, "Disable");

@@ -11,6 +11,7 @@
 
 #include "tests/support/bus.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 static bpcond_client *client;
@@ -22,8 +23,8 @@ static void arm(const Target *target, int events)
 	bpcond_request request = {
 		.size = sizeof(request),
 		.location = "loop_work",
-		.condition = "$rdi % 100 == 42",
-		.registers = "rdi",
+		.condition = "$" ARG1 " % 100 == 42",
+		.registers = ARG1,
 		.events = events,
 	};
 
@@ -38,7 +39,7 @@ static void check_hit(const struct bpcond_hit *hit)
 {
 	uint64_t number;
 
-	ck_assert_int_eq(bpcond_hit_register(hit, BPCOND_REG_RDI, &number), 0);
+	ck_assert_int_eq(bpcond_hit_register(hit, REG_ARG1, &number), 0);
 	ck_assert_uint_eq(number % 100, 42);
 	ck_assert_uint_eq(hit->flags, 0);
 }

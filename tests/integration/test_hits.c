@@ -13,6 +13,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/process.h"
 #include "tests/support/target.h"
 
@@ -101,8 +102,9 @@ static void expect_changes(const char *how, const char *previous)
 	ck_assert_int_eq(target_ask(&scene.target, "changed", "%s %d", how, WRITES), CHANGES);
 	scene_end(&scene, &breakpoint, &counts);
 	ck_assert_uint_eq(counts.traps, WRITES);
-	ck_assert_uint_eq(counts.hits, CHANGES);
-	ck_assert_uint_eq(counts.rejected, WRITES - CHANGES);
+	/* Where they are reported before the access, the last write's change shows at none. */
+	ck_assert_uint_eq(counts.hits, CHANGES - MACHINE_ARM64);
+	ck_assert_uint_eq(counts.rejected, WRITES - counts.hits);
 	ck_assert_uint_eq(counts.faults, 0);
 	hits_free(scene.hits);
 }
@@ -268,7 +270,7 @@ START_TEST(signals_come_at_the_instruction)
 	scene_start(&scene, "instruction");
 	bus_add(&scene.session, &breakpoint,
 		"{'address': '0x%lx', 'signal': 'SIGUSR1',"
-		" 'condition': {'==': [{'%%': [{'reg': 'rdi'}, 5]}, 2]}}",
+		" 'condition': {'==': [{'%%': [{'reg': '" ARG1 "'}, 5]}, 2]}}",
 		target_address_of(&scene.target, "instruction"));
 	ck_assert_int_eq(target_ask(&scene.target, "calls", "race 1000"), 8000);
 	scene_end(&scene, &breakpoint, &counts);
@@ -276,7 +278,11 @@ START_TEST(signals_come_at_the_instruction)
 	ck_assert_uint_eq(scene.seen.unsignalled, counts.unsignalled);
 	signals = target_ask(&scene.target, "signals", "signals");
 	ck_assert_uint_eq((uint64_t)signals + counts.unsignalled, counts.hits);
-	ck_assert_int_gt(signals, 0);
+	/* Where a handler would have the instruction trap again, it is never called. */
+	if (MACHINE_ARM64)
+		ck_assert_int_eq(signals, 0);
+	else
+		ck_assert_int_gt(signals, 0);
 	ck_assert_int_eq(target_ask(&scene.target, "strays", "strays"), 0);
 	hits_free(scene.hits);
 }
@@ -293,7 +299,7 @@ START_TEST(sigstop_stops_at_the_hit)
 	scene_start(&scene, "instruction");
 	bus_add(&scene.session, &breakpoint,
 		"{'address': '0x%lx', 'signal': 'SIGSTOP',"
-		" 'condition': {'==': [{'reg': 'rdi'}, 3]}}",
+		" 'condition': {'==': [{'reg': '" ARG1 "'}, 3]}}",
 		target_address_of(&scene.target, "instruction"));
 	target_send(&scene.target, "call 5");
 	ck_assert_int_eq(waitid(P_PID, (id_t)scene.target.pid, &info, WSTOPPED), 0);
@@ -320,7 +326,7 @@ START_TEST(parameters_by_memory)
 	scene_start(&scene, "instruction");
 	bus_add(&scene.session, &breakpoint,
 		"{'address': '0x%lx', 'parameters': {'wanted': -1, 'b': 5},"
-		" 'condition': {'==': [{'reg': 'rdi'}, {'param': 'wanted'}]}}",
+		" 'condition': {'==': [{'reg': '" ARG1 "'}, {'param': 'wanted'}]}}",
 		target_address_of(&scene.target, "instruction"));
 	parameters =
 		mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, breakpoint.parameters_fd, 0);
@@ -360,7 +366,7 @@ START_TEST(variables)
 		" {'==': [{'var': 'tid'}, %d]}, {'==': [{'var': 'pid'}, %d]},"
 		" {'>=': [{'var': 'cpu'}, 0]}, {'<': [{'var': 'cpu'}, %ld]},"
 		" {'>=': [{'var': 'time'}, %lu]}, {'<': [{'var': 'time'}, %lu]},"
-		" {'==': [{'var': 'evaluated'}, {'+': [{'reg': 'rdi'}, 1]}]}]}}",
+		" {'==': [{'var': 'evaluated'}, {'+': [{'reg': '" ARG1 "'}, 1]}]}]}}",
 		target_address_of(&scene.target, "instruction"), scene.target.pid, scene.target.pid,
 		sysconf(_SC_NPROCESSORS_CONF), now_ns(), now_ns() + 60000000000UL);
 	ck_assert_int_eq(target_ask(&scene.target, "calls", "call 100"), 100);
@@ -400,10 +406,10 @@ START_TEST(two_at_one_address)
 
 	scene_start(&scene, "instruction");
 	bus_add(&scene.session, &even,
-		"{'address': '0x%lx', 'condition': {'==': [{'&': [{'reg': 'rdi'}, 1]}, 0]}}",
+		"{'address': '0x%lx', 'condition': {'==': [{'&': [{'reg': '" ARG1 "'}, 1]}, 0]}}",
 		target_address_of(&scene.target, "instruction"));
 	bus_add(&scene.session, &small,
-		"{'address': '0x%lx', 'condition': {'<': [{'reg': 'rdi'}, 10]}}",
+		"{'address': '0x%lx', 'condition': {'<': [{'reg': '" ARG1 "'}, 10]}}",
 		target_address_of(&scene.target, "instruction"));
 	target_ask(&scene.target, "calls", "race 100");
 	bus_breakpoint_call(&even, "Disable");

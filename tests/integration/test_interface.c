@@ -9,6 +9,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/process.h"
 #include "tests/support/target.h"
 
@@ -405,8 +406,8 @@ START_TEST(parameters)
 	bus_open_session(bus, target.pid, &session);
 	bus_add(&session, &breakpoint,
 		"{'address': '0x%lx', 'parameters': {'b': -1, 'a': 5, 'B': 100},"
-		" 'condition': {'or': [{'==': [{'reg': 'rdi'}, {'param': 'a'}]},"
-		" {'==': [{'reg': 'rdi'}, {'param': 'b'}]}]}}",
+		" 'condition': {'or': [{'==': [{'reg': '" ARG1 "'}, {'param': 'a'}]},"
+		" {'==': [{'reg': '" ARG1 "'}, {'param': 'b'}]}]}}",
 		target_address_of(&target, "loop_work"));
 	ck_assert_int_ge(breakpoint.parameters_fd, 0);
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, breakpoint.parameters_fd, 0);
@@ -534,10 +535,10 @@ START_TEST(check_spec_reports)
 	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
 					    "CheckSpec", NULL, &reply, "s",
 					    "{\"address\": 4198400, \"condition\": "
-					    "{\"==\": [{\"reg\": \"rdi\"}, 5]}}"),
+					    "{\"==\": [{\"reg\": \"" ARG1 "\"}, 5]}}"),
 			 0);
 	ck_assert_int_ge(sd_bus_message_read(reply, "s", &report), 0);
-	ck_assert_msg(strstr(report, "\"instructions\"") && strstr(report, "rdi"), "%s", report);
+	ck_assert_msg(strstr(report, "\"instructions\"") && strstr(report, ARG1), "%s", report);
 	sd_bus_message_unref(reply);
 	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
 					    "CheckSpec", NULL, &reply, "s",

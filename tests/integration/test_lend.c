@@ -19,12 +19,13 @@
 #include "tests/support/bus.h"
 #include "tests/support/command.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/own_events.h"
 #include "tests/targets/target.h"
 
 #define FILTER_INTERFACE "org.bpcond1.Filter"
-#define RDI_IS_WANTED    "{\"==\":[{\"reg\":\"rdi\"},{\"param\":\"wanted\"}]}"
-#define RDI_IS_EVEN      "{\"==\":[{\"%\":[{\"reg\":\"rdi\"},2]},0]}"
+#define RDI_IS_WANTED    "{\"==\":[{\"reg\":\"" ARG1 "\"},{\"param\":\"wanted\"}]}"
+#define RDI_IS_EVEN      "{\"==\":[{\"%\":[{\"reg\":\"" ARG1 "\"},2]},0]}"
 
 enum {
 	GONE_WITHIN_MS = 5000,
@@ -108,20 +109,20 @@ enum {
 
 static struct {
 	volatile unsigned n;
-	uint64_t rip[MAX_SEEN], rdi[MAX_SEEN];
+	uint64_t pc[MAX_SEEN], argument[MAX_SEEN];
 	pid_t tid[MAX_SEEN];
 	siginfo_t info[MAX_SEEN];
 } seen;
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
-	const greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	const ucontext_t *state = context;
 	unsigned i = __atomic_fetch_add(&seen.n, 1, __ATOMIC_RELAXED);
 
 	if (i >= MAX_SEEN)
 		return;
-	seen.rip[i] = (uint64_t)regs[REG_RIP];
-	seen.rdi[i] = (uint64_t)regs[REG_RDI];
+	seen.pc[i] = CONTEXT_PC(state);
+	seen.argument[i] = CONTEXT_ARG1(state);
 	seen.tid[i] = (pid_t)syscall(SYS_gettid);
 	seen.info[i] = *info;
 }
@@ -147,8 +148,11 @@ START_TEST(parameters_and_counters)
 	volatile int64_t *wanted = bpcond_filter_parameter(filter, "wanted");
 	sd_bus *bus = bus_connect();
 
-	catch_signal(SIGUSR1);
-	own_event_signal(event_fd, getpid(), SIGUSR1);
+	/* On arm64 the instruction would trap again behind the handler, for ever. */
+	if (MACHINE_X86) {
+		catch_signal(SIGUSR1);
+		own_event_signal(event_fd, getpid(), SIGUSR1);
+	}
 	attach(client, filter, event_fd);
 	ck_assert_int_eq(bpcond_filter_attach(filter, event_fd), -EEXIST);
 	own_event_enable(event_fd);
@@ -167,10 +171,10 @@ START_TEST(parameters_and_counters)
 	call_work(100);
 	expect_counts(filter, 300, 2, 0, 0);
 	ck_assert_uint_eq(own_event_count(event_fd), 300);
-	ck_assert_uint_eq(seen.n, 2);
+	ck_assert_uint_eq(seen.n, MACHINE_X86 ? 2 : 0);
 	for (unsigned i = 0; i < seen.n; i++) {
-		ck_assert_uint_eq(seen.rip[i], (uintptr_t)lend_work);
-		ck_assert_uint_eq(seen.rdi[i], i == 0 ? 5 : 7);
+		ck_assert_uint_eq(seen.pc[i], (uintptr_t)lend_work);
+		ck_assert_uint_eq(seen.argument[i], i == 0 ? 5 : 7);
 		ck_assert_int_eq(seen.info[i].si_fd, event_fd);
 	}
 
@@ -219,7 +223,7 @@ static void *trapped_thread(void *userdata)
 START_TEST(sigtrap_stops_exactly_at_the_accepted)
 {
 	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, "{\"==\":[{\"%\":[{\"reg\":\"rdi\"},3]},0]}", NULL);
+	bpcond_filter *filter = lend(client, "{\"==\":[{\"%\":[{\"reg\":\"" ARG1 "\"},3]},0]}", NULL);
 	pthread_t threads[N_THREADS];
 
 	catch_signal(SIGTRAP);
@@ -230,8 +234,8 @@ START_TEST(sigtrap_stops_exactly_at_the_accepted)
 	expect_counts(filter, 300 * N_THREADS, 100 * N_THREADS, 0, 0);
 	ck_assert_uint_eq(seen.n, 100 * N_THREADS);
 	for (unsigned i = 0; i < seen.n; i++) {
-		ck_assert_uint_eq(seen.rip[i], (uintptr_t)lend_work);
-		ck_assert_uint_eq(seen.rdi[i] % 3, 0);
+		ck_assert_uint_eq(seen.pc[i], (uintptr_t)lend_work);
+		ck_assert_uint_eq(seen.argument[i] % 3, 0);
 		ck_assert_int_eq(seen.info[i].si_code, 6 /* TRAP_PERF */);
 		ck_assert_ptr_eq(seen.info[i].si_addr, address_of_work());
 #ifdef si_perf_data
@@ -319,8 +323,8 @@ START_TEST(hits_come_by_the_ring)
 	const bpcond_filter_options options = {
 		.size = sizeof(options),
 		.hits_bytes = 65536,
-		.capture = "{\"registers\":[\"rdi\",\"rip\"],\"stack\":4,"
-			   "\"memory\":[{\"at\":{\"reg\":\"rip\"},\"length\":8}]}",
+		.capture = "{\"registers\":[\"" ARG1 "\",\"" PC "\"],\"stack\":4,"
+			   "\"memory\":[{\"at\":{\"reg\":\"" PC "\"},\"length\":8}]}",
 		.skip = 2,
 		.every = 3,
 		.limit = 4,
@@ -350,9 +354,9 @@ START_TEST(hits_come_by_the_ring)
 		ck_assert_uint_eq(hit->tid, (uint32_t)syscall(SYS_gettid));
 		ck_assert_uint_eq(hit->address, (uintptr_t)lend_work);
 		ck_assert_uint_eq(hit->flags, 0);
-		ck_assert_int_eq(bpcond_hit_register(hit, BPCOND_REG_RDI, &value), 0);
+		ck_assert_int_eq(bpcond_hit_register(hit, REG_ARG1, &value), 0);
 		ck_assert_uint_eq(value, 2 * (2 + 3 * i));
-		ck_assert_int_eq(bpcond_hit_register(hit, BPCOND_REG_RIP, &value), 0);
+		ck_assert_int_eq(bpcond_hit_register(hit, BPCOND_REG_PC, &value), 0);
 		ck_assert_uint_eq(value, (uintptr_t)lend_work);
 		ck_assert_int_eq(bpcond_hit_memory(hit, 0, &piece), 0);
 		ck_assert_uint_eq(piece.read, 8);
@@ -604,14 +608,17 @@ int main(int argc, char *argv[])
 	Suite *suite = suite_create("lend");
 
 	integration_add(suite, "parameters and counters are memory", parameters_and_counters);
-	integration_add(suite, "SIGTRAP stops at exactly the accepted traps",
-			sigtrap_stops_exactly_at_the_accepted);
+	if (MACHINE_X86)
+		integration_add(suite, "SIGTRAP stops at exactly the accepted traps",
+				sigtrap_stops_exactly_at_the_accepted);
 	integration_add(suite, "`counter` is the borrower's event", counter_is_the_borrowers_event);
 	integration_add(suite, "hits come by the ring", hits_come_by_the_ring);
 	integration_add(suite, "nothing is a hit unless traced", only_when_traced);
 	integration_add(suite, "Return calls it back", return_calls_it_back);
 	integration_add(suite, "the connection's end calls it back", connections_end_calls_it_back);
 	integration_add(suite, "the daemon's stop calls it back", daemons_stop_calls_it_back);
-	integration_add(suite, "an own event is moved and armed 10,000 times", ten_thousand_arms);
+	if (MACHINE_X86)
+		integration_add(suite, "an own event is moved and armed 10,000 times",
+				ten_thousand_arms);
 	return integration_run(suite, argc, argv);
 }

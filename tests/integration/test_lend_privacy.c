@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/own_events.h"
 #include "tests/support/target.h"
 
@@ -39,13 +40,9 @@ enum {
 	MAX_OWN = 4,
 };
 
-static const char everything[] = "{\"registers\":[\"rax\",\"rbx\",\"rcx\",\"rdx\",\"rsi\",\"rdi\","
-				 "\"rbp\",\"rsp\",\"r8\",\"r9\","
-				 "\"r10\",\"r11\",\"r12\",\"r13\",\"r14\",\"r15\",\"rip\","
-				 "\"eflags\",\"cs\",\"ss\",\"orig_rax\","
-				 "\"fs_base\",\"gs_base\"],\"stack\":32,"
-				 "\"memory\":[{\"at\":{\"reg\":\"rsp\"},\"length\":64},{\"at\":{"
-				 "\"reg\":\"rip\"},\"length\":16}]}";
+static const char everything[] = "{\"registers\":\"all\",\"stack\":32,"
+				 "\"memory\":[{\"at\":{\"reg\":\"sp\"},\"length\":64},{\"at\":{"
+				 "\"reg\":\"pc\"},\"length\":16}]}";
 
 typedef struct Watch {
 	bpcond_client *client;
@@ -134,13 +131,19 @@ static void check_registers(const struct bpcond_hit *hit, bool is_busy)
 		ck_assert_int_eq(bpcond_hit_register(hit, (enum bpcond_register)id, &value), 0);
 		if (is_busy)
 			check_value(value, name);
-		if (id == BPCOND_REG_RIP || id == BPCOND_REG_RSP || id == BPCOND_REG_FS_BASE ||
-		    id == BPCOND_REG_GS_BASE)
+		if (id == BPCOND_REG_PC || id == BPCOND_REG_SP)
+			check_address(value, name);
+#if MACHINE_X86
+		if (id == BPCOND_REG_FS_BASE || id == BPCOND_REG_GS_BASE)
 			check_address(value, name);
 		/* the user's, not the kernel's */
 		if (id == BPCOND_REG_CS || id == BPCOND_REG_SS)
 			ck_assert_msg((value & 3) == 3 && value < 0x10000, "%s is 0x%lx", name,
 				      (unsigned long)value);
+#elif MACHINE_ARM64
+		if (id == BPCOND_REG_PSTATE)
+			ck_assert_msg((value & 0xf) == 0, "%s is 0x%lx", name, (unsigned long)value);
+#endif
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/command.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 
 #define FILTER_INTERFACE "org.bpcond1.Filter"
 #define INVALID_ARGUMENT "org.freedesktop.DBus.Error.InvalidArgs"
@@ -38,7 +39,7 @@ typedef struct Mistake {
 static const Mistake mistakes[] = {
 	/* the condition: a path from its own root, and the byte in it */
 	{.condition = "", .error = INVALID_COND, .parts = {"$ (byte 0)"}},
-	{.condition = "{\"reg\":\"rdi\"", .error = INVALID_COND, .parts = {"$"}},
+	{.condition = "{\"reg\":\"" ARG1 "\"", .error = INVALID_COND, .parts = {"$"}},
 	{.condition = "1,\"skip\":3", .error = INVALID_COND, .parts = {"$ (byte 1)"}},
 	{.condition = "1}", .error = INVALID_COND, .parts = {"$ (byte 1)"}},
 	{.condition = "{}", .error = INVALID_COND, .parts = {"$ (byte 0)"}},
@@ -132,11 +133,11 @@ static const Mistake mistakes[] = {
 	{.condition = "1",
 	 .option = "capture",
 	 .type = 's',
-	 .text = "{\"registers\":[\"rax\",\"rq\"]}",
+	 .text = "{\"registers\":[\"" ARG2 "\",\"rq\"]}",
 	 .with_ring = true,
 	 .error = INVALID_SPEC,
 	 .parts = {"$.capture.registers[1] (byte 20)"}},
-	{.condition = "{\"==\":[{\"reg\":\"rdi\"},1]}",
+	{.condition = "{\"==\":[{\"reg\":\"" ARG1 "\"},1]}",
 	 .option = "capture",
 	 .type = 's',
 	 .text = "{\"memory\":[{\"at\":{\"var\":\"value\"},\"length\":8}]}",

@@ -13,6 +13,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 enum {
@@ -70,7 +71,7 @@ static bpcond_session *open_session(bpcond_client *client, const Target *target,
 				    const char *location)
 {
 	bpcond_request request = {
-		.size = sizeof(request), .location = location, .condition = "$rdi % 2 == 0"};
+		.size = sizeof(request), .location = location, .condition = "$" ARG1 " % 2 == 0"};
 	bpcond_session *session = NULL;
 
 	ck_assert_msg(bpcond_session_open(client, target->pid, NULL, &session) == 0, "%s",
@@ -230,7 +231,7 @@ START_TEST(removed_breakpoints_leave_nothing)
 	for (int i = 0; i < 50; i++) {
 		bus_add(&session, &breakpoint,
 			"{'address': '0x%lx', 'parameters': {'a': 1},"
-			" 'condition': {'==': [{'reg': 'rdi'}, {'param': 'a'}]}}",
+			" 'condition': {'==': [{'reg': '" ARG1 "'}, {'param': 'a'}]}}",
 			target_address_of(&target, "loop_work"));
 		if (i == 0)
 			ledger_note(&ledger, 0);

@@ -15,6 +15,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/command.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 enum {
@@ -122,7 +123,7 @@ static void remove_object(bool breakpoint, const char *end)
 
 	target_start(&target, "loop", NULL, NULL);
 	pid_of(&target, pid);
-	start_ready(&session, "break", "-p", pid, "loop_work", "if", "$rdi == 4");
+	start_ready(&session, "break", "-p", pid, "loop_work", "if", "$" ARG1 " == 4");
 	target_ask(&target, "called", "call 10");
 	find_object(breakpoint, object);
 	start(&command, "rm", object);
@@ -166,9 +167,9 @@ START_TEST(the_library_tells_of_a_removal)
 	ck_assert_msg(bpcond_client_connect(client, NULL) == 0 &&
 			      bpcond_session_open(client, target.pid, NULL, &session) == 0,
 		      "%s", bpcond_client_error(client)->message);
-	request.condition = "$rdi == 1";
+	request.condition = "$" ARG1 " == 1";
 	ck_assert_int_eq(bpcond_session_break(session, &request, &first), 0);
-	request.condition = "$rdi == 2";
+	request.condition = "$" ARG1 " == 2";
 	ck_assert_int_eq(bpcond_session_break(session, &request, &second), 0);
 	target_ask(&target, "called", "call 5");
 
@@ -262,7 +263,7 @@ START_TEST(a_watch_shows_the_value)
 	command_end(&command);
 
 	/* what was asked for is shown still */
-	start_ready(&command, "watch", "--limit", "1", "--length", "4", "--regs", "rip", "--mem",
+	start_ready(&command, "watch", "--limit", "1", "--length", "4", "--regs", PC, "--mem",
 		    "&stores_pair:8", "-p", pid, "stores_pair");
 	target_ask(&target, "above", "store 1");
 	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
@@ -383,13 +384,13 @@ START_TEST(mistakes_are_explained)
 	static const struct {
 		const char *script, *text;
 	} table[] = {
-		{"\"$0\" break -p $1 loop_work if $rdi == 3", "the shell took it"},
+		{"\"$0\" break -p $1 loop_work if $" ARG1 " == 3", "the shell took it"},
 		{"\"$0\" break -p $1 loop_work if", "the shell took it"},
 		{"\"$0\" check '== 3'", "the shell took it"},
-		{"\"$0\" break -p $1 loop_work if '$rdi == 3' --json", "put '--json' there"},
+		{"\"$0\" break -p $1 loop_work if '$" ARG1 " == 3' --json", "put '--json' there"},
 		{"\"$0\" break -p $1 loop_work --json", "options go before it"},
 		{"\"$0\" break -p $1 --stack 3 loop_work", "--stack=3"},
-		{"\"$0\" break --mem '$rdi:100000' -p $1 loop_work", "bpcondctl: --mem: "},
+		{"\"$0\" break --mem '$" ARG1 ":100000' -p $1 loop_work", "bpcondctl: --mem: "},
 		{"\"$0\" watch --length 3 -p $1 loop_record", "bpcondctl: --length: "},
 		{"\"$0\" break --stack=1000 -p $1 loop_work", "bpcondctl: --stack: "},
 		{"\"$0\" break --signal 99 -p $1 loop_work", "bpcondctl: --signal: "},

@@ -11,6 +11,7 @@
 
 #include "tests/support/bus.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 typedef struct Mistake {
@@ -63,7 +64,7 @@ static const Mistake mistakes[] = {
 	{"{'address': 'ADDRESS', 'signal': 'SIGNOTHING'}", "InvalidSpec", "$.signal"},
 	{"{'address': 'ADDRESS', 'enabled': 1}", "InvalidSpec", "$.enabled"},
 	{"{'address': 'ADDRESS', 'parameters': {'a': 'x'}}", "InvalidSpec", "$.parameters.a"},
-	{"{'address': 'ADDRESS', 'capture': {'registers': ['rdx', 'rq']}}", "InvalidSpec",
+	{"{'address': 'ADDRESS', 'capture': {'registers': ['" ARG3 "', 'rq']}}", "InvalidSpec",
 	 "$.capture.registers[1]"},
 	{"{'address': 'ADDRESS', 'capture': {'memory': [{'at': 0}]}}", "InvalidSpec",
 	 "$.capture.memory[0]"},
@@ -171,7 +172,7 @@ START_TEST(conditions_beyond_the_limits)
 
 	n = (size_t)sprintf(text, "{\"or\": [0");
 	for (int i = 0; i < 256; i++)
-		n += (size_t)sprintf(text + n, ", {\"reg\": \"rdi\"}");
+		n += (size_t)sprintf(text + n, ", {\"reg\": \"" ARG1 "\"}");
 	sprintf(text + n, "]}");
 	ck_assert_int_eq(bus_try_add(&session, &breakpoint, &error,
 				     "{'address': '0x%lx', 'condition': %s}",
@@ -186,7 +187,7 @@ START_TEST(fifth_breakpoint_on_a_thread)
 	sd_bus *bus = bus_connect();
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	pid_t daemon = helper_daemon_pid();
-	BusBreakpoint breakpoints[4], fifth;
+	BusBreakpoint breakpoints[EXECUTION_SLOTS], fifth;
 	Objects before;
 	BusSession session;
 	BusCounts counts;
@@ -195,9 +196,9 @@ START_TEST(fifth_breakpoint_on_a_thread)
 
 	target_start(&target, "loop", NULL, NULL);
 	bus_open_session(bus, target.pid, &session);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < EXECUTION_SLOTS; i++)
 		bus_add(&session, &breakpoints[i],
-			"{'address': '0x%lx', 'condition': {'==': [{'reg': 'rdi'}, %d]}}",
+			"{'address': '0x%lx', 'condition': {'==': [{'reg': '" ARG1 "'}, %d]}}",
 			target_address_of(&target, "loop_work"), i);
 	ck_assert_int_eq(helper_objects(daemon, &before), 0);
 	ck_assert_int_eq(bus_try_add(&session, &fifth, &error, "{'address': '0x%lx'}",
@@ -208,7 +209,7 @@ START_TEST(fifth_breakpoint_on_a_thread)
 	helper_expect_descriptors(daemon, &before);
 
 	target_ask(&target, "called", "call 100");
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < EXECUTION_SLOTS; i++) {
 		bus_breakpoint_call(&breakpoints[i], "Disable");
 		bus_counts(&breakpoints[i], &counts);
 		bus_counts_check(&counts);
@@ -225,7 +226,7 @@ START_TEST(half_a_breakpoint_is_none)
 	sd_bus *bus = bus_connect();
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	pid_t daemon = helper_daemon_pid();
-	BusBreakpoint all, one[3], another;
+	BusBreakpoint all, one[EXECUTION_SLOTS - 1], another;
 	Objects before;
 	BusSession session;
 	char tid[32];
@@ -234,7 +235,7 @@ START_TEST(half_a_breakpoint_is_none)
 	target_start(&target, "threads", "3", NULL);
 	bus_open_session(bus, target.pid, &session);
 	bus_add(&session, &all, "{'address': '0x%lx'}", target_address_of(&target, "threads_work"));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < EXECUTION_SLOTS - 1; i++)
 		bus_add(&session, &one[i], "{'address': '0x%lx', 'threads': [%d]}",
 			target_address_of(&target, "threads_work"), all.threads[3]);
 	ck_assert_int_eq(helper_objects(daemon, &before), 0);

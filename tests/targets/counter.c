@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <ucontext.h>
 
+#include "tests/support/machine.h"
 #include "tests/targets/target.h"
 
 enum {
@@ -33,9 +34,11 @@ static _Thread_local volatile sig_atomic_t about_to;
 /* The instruction, and nothing else between the two marks. */
 TARGET_FUNCTION void counter_work(long number)
 {
+	register long argument __asm__(ARG1) = number;
+
 	about_to = 1;
 	__asm__ volatile(".globl counter_instruction\n"
-			 "counter_instruction: nop\n" ::"D"(number));
+			 "counter_instruction: nop\n" ::"r"(argument));
 	about_to = 0;
 }
 
@@ -45,7 +48,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 	atomic_fetch_add(&signals, 1);
 	if (!about_to ||
-	    (uintptr_t)state->uc_mcontext.gregs[REG_RIP] != (uintptr_t)counter_instruction)
+	    CONTEXT_PC(state) != (uintptr_t)counter_instruction)
 		atomic_fetch_add(&strays, 1);
 }
 

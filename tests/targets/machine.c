@@ -3,7 +3,7 @@
  * A thread whose every register, memory and stack is known at one place.
  *
  *	registers N	runs `registers_instruction` N times with patterns in all registers
- *	pieces N	runs `pieces_instruction` N times with rdi at "page_end", 16 bytes before a page
+ *	pieces N	runs `pieces_instruction` N times with its argument at "page_end", 16 bytes before a page
  *			that is not there, which follow each other from 0xf0 on
  *	stack N		calls main -> stack_outer -> stack_middle -> stack_inner, which stores to
  *			"stack_sink", N times
@@ -13,86 +13,18 @@
  *
  * Each answers "done N".
  */
-#include <asm/prctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/targets/target.h"
+#include "tests/targets/machine_code.h"
 
-#define PATTERN "0x1122334455667700"
+#if MACHINE_X86
+#include <asm/prctl.h>
+#endif
+
 #define GS_BASE 0x123456789000
-
-extern char registers_instruction[], pieces_instruction[], chain_instruction[], read_return[];
-void registers_run(void);
-void pieces_run(const void *at);
-void chain_run(void);
-long read_run(long fd, void *buffer, long size);
-
-/* The stack pointer at registers_instruction. */
-uint64_t registers_rsp;
-
-__asm__(".text\n"
-	"registers_run:\n"
-	"	push %rbx\n"
-	"	push %rbp\n"
-	"	push %r12\n"
-	"	push %r13\n"
-	"	push %r14\n"
-	"	push %r15\n"
-	"	mov %rsp, registers_rsp(%rip)\n"
-	"	movabs $" PATTERN ", %rax\n"
-	"	lea 1(%rax), %rbx\n"
-	"	lea 2(%rax), %rcx\n"
-	"	lea 3(%rax), %rdx\n"
-	"	lea 4(%rax), %rsi\n"
-	"	lea 5(%rax), %rdi\n"
-	"	lea 6(%rax), %rbp\n"
-	"	lea 8(%rax), %r8\n"
-	"	lea 9(%rax), %r9\n"
-	"	lea 10(%rax), %r10\n"
-	"	lea 11(%rax), %r11\n"
-	"	lea 12(%rax), %r12\n"
-	"	lea 13(%rax), %r13\n"
-	"	lea 14(%rax), %r14\n"
-	"	lea 15(%rax), %r15\n"
-	"	stc\n"
-	".globl registers_instruction\n"
-	"registers_instruction:\n"
-	"	nop\n"
-	"	pop %r15\n"
-	"	pop %r14\n"
-	"	pop %r13\n"
-	"	pop %r12\n"
-	"	pop %rbp\n"
-	"	pop %rbx\n"
-	"	ret\n"
-	"pieces_run:\n"
-	".globl pieces_instruction\n"
-	"pieces_instruction:\n"
-	"	nop\n"
-	"	ret\n"
-	/* a frame pointer to two chained frames that return to nothing, as where a chain ends */
-	"chain_run:\n"
-	"	push %rbp\n"
-	"	push $0\n"
-	"	push $0\n"
-	"	mov %rsp, %rbp\n"
-	"	push $0\n"
-	"	push %rbp\n"
-	"	mov %rsp, %rbp\n"
-	".globl chain_instruction\n"
-	"chain_instruction:\n"
-	"	nop\n"
-	"	add $32, %rsp\n"
-	"	pop %rbp\n"
-	"	ret\n"
-	"read_run:\n"
-	"	xor %eax, %eax\n"
-	"	syscall\n"
-	".globl read_return\n"
-	"read_return:\n"
-	"	ret\n");
 
 static volatile uint64_t stack_sink;
 static volatile uint64_t buffer;
@@ -109,22 +41,12 @@ extern char stack_returns_1[], stack_returns_2[];
 /* The address behind each call has a name. */
 TARGET_FUNCTION static void stack_middle(long n)
 {
-	__asm__ volatile("call *%1\n"
-			 ".globl stack_returns_1\n"
-			 "stack_returns_1:"
-			 : "+D"(n)
-			 : "r"(stack_inner)
-			 : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+	CALL_NAMED("stack_returns_1", stack_inner, n);
 }
 
 TARGET_FUNCTION static void stack_outer(long n)
 {
-	__asm__ volatile("call *%1\n"
-			 ".globl stack_returns_2\n"
-			 "stack_returns_2:"
-			 : "+D"(n)
-			 : "r"(stack_middle)
-			 : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+	CALL_NAMED("stack_returns_2", stack_middle, n);
 }
 
 static unsigned char *make_page_end(void)
@@ -158,12 +80,16 @@ int main(void)
 	char command[64];
 	long number;
 
-	if (pipe(pipe_fds) < 0 || syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE) < 0 ||
+	if (pipe(pipe_fds) < 0)
+		return 1;
+#if MACHINE_X86
+	if (syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE) < 0 ||
 	    syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base) < 0)
 		return 1;
+#endif
 	registers_run();
 	target_address("registers", registers_instruction);
-	target_address("rsp", (const void *)(uintptr_t)registers_rsp);
+	target_address("sp", (const void *)(uintptr_t)registers_sp);
 	target_address("fs_base", (const void *)fs_base);
 	target_address("pieces", pieces_instruction);
 	target_address("page_end", page_end);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bpcond/bpcond.h"
+#include "bpf/machine.h"
 
 /* The record under test: as long as it says, in a block of its own, so that ASan sees an overread. */
 typedef struct Record {
@@ -58,12 +59,29 @@ static void append_memory(Record *record, uint64_t at, const void *bytes, uint32
 	record->hit->memory_count++;
 }
 
+/* Two registers and one that the record has not, by the machine. */
+#if MACHINE_X86
+#define FIRST       BPCOND_REG_RAX
+#define FIRST_NAME  "rax"
+#define SECOND      BPCOND_REG_RDI
+#define SECOND_NAME "rdi"
+#define PC_NAME     "rip"
+#define ABSENT_NAME "rbx"
+#elif MACHINE_ARM64
+#define FIRST       BPCOND_REG_X0
+#define FIRST_NAME  "x0"
+#define SECOND      BPCOND_REG_X29
+#define SECOND_NAME "x29"
+#define PC_NAME     "pc"
+#define ABSENT_NAME "x1"
+#endif
+
 /* Registers, two pieces of memory (one cut short), a stack of two. */
 static Record full_record(void)
 {
 	Record record = record_new();
 
-	record.hit->register_mask = 1 << BPCOND_REG_RDI | 1 << BPCOND_REG_RAX | 1 << BPCOND_REG_RIP;
+	record.hit->register_mask = 1ULL << FIRST | 1ULL << SECOND | 1ULL << BPCOND_REG_PC;
 	append_number(&record, 0x11);
 	append_number(&record, 0x1f4);
 	append_number(&record, 0xffffffffffffffff);
@@ -117,13 +135,13 @@ START_TEST(test_full)
 	uint64_t value;
 
 	ck_assert_int_eq(check(&record), 0);
-	ck_assert_int_eq(bpcond_hit_register(record.hit, BPCOND_REG_RAX, &value), 0);
+	ck_assert_int_eq(bpcond_hit_register(record.hit, FIRST, &value), 0);
 	ck_assert_uint_eq(value, 0x11);
-	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, "rdi", &value), 0);
+	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, SECOND_NAME, &value), 0);
 	ck_assert_uint_eq(value, 0x1f4);
-	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, "rip", &value), 0);
+	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, PC_NAME, &value), 0);
 	ck_assert_uint_eq(value, UINT64_MAX);
-	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, "rbx", &value), -ENODATA);
+	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, ABSENT_NAME, &value), -ENODATA);
 	ck_assert_int_eq(bpcond_hit_register_by_name(record.hit, "xmm0", &value), -ENODATA);
 
 	ck_assert_int_eq(bpcond_hit_memory(record.hit, 1, &piece), 0);
@@ -138,8 +156,8 @@ START_TEST(test_full)
 	ck_assert_uint_eq(stack[1], 0x401200);
 	assert_json(&record, "{\"breakpoint\":1,\"sequence\":0,\"pid\":71,\"tid\":72,\"cpu\":1,"
 			     "\"time\":123456789,\"address\":\"0x401136\",\"flags\":[],"
-			     "\"registers\":{\"rax\":\"0x11\",\"rdi\":\"0x1f4\","
-			     "\"rip\":\"0xffffffffffffffff\"},"
+			     "\"registers\":{\"" FIRST_NAME "\":\"0x11\",\"" SECOND_NAME
+			     "\":\"0x1f4\",\"" PC_NAME "\":\"0xffffffffffffffff\"},"
 			     "\"memory\":[{\"at\":\"0x7ffe0\",\"data\":\"00ff\",\"read\":2},"
 			     "{\"at\":\"0x8000\",\"data\":\"616263646566\",\"read\":6}],"
 			     "\"stack\":[\"0x401136\",\"0x401200\"]}");

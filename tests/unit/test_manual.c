@@ -300,7 +300,7 @@ START_TEST(test_keys_of_hits)
 		.hit = {.size = sizeof(record),
 			.version = BPCOND_LAYOUT_VERSION,
 			.flags = BPCOND_HIT_FAULT | BPCOND_HIT_FROM_KERNEL | BPCOND_HIT_UNSIGNALLED,
-			.register_mask = 1 << BPCOND_REG_RDI,
+			.register_mask = 1,
 			.memory_count = 1,
 			.stack_count = 1},
 		.piece = {.length = 8, .read = 8},
