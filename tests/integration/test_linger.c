@@ -16,6 +16,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/process.h"
 #include "tests/support/target.h"
 
@@ -52,7 +53,7 @@ static void open_lingering(sd_bus *bus, pid_t pid, BusSession *ret)
 
 static void add(const BusSession *session, const Target *target, BusBreakpoint *ret)
 {
-	bus_add(session, ret, "{'address': '0x%lx', 'capture': {'registers': ['rdi']}}",
+	bus_add(session, ret, "{'address': '0x%lx', 'capture': {'registers': ['" ARG1 "']}}",
 		target_address_of(target, "loop_work"));
 }
 
@@ -233,7 +234,7 @@ START_TEST(hits_are_signals)
 			 "{\"breakpoint\":1,\"sequence\":%u,\"pid\":%d,\"tid\":%d,\"cpu\":", i - 1,
 			 target.pid, target.pid);
 		ck_assert_msg(strncmp(ear.json, expected, strlen(expected)) == 0, "%s", ear.json);
-		ck_assert_ptr_nonnull(strstr(ear.json, "\"registers\":{\"rdi\":\"0x"));
+		ck_assert_ptr_nonnull(strstr(ear.json, "\"registers\":{\"" ARG1 "\":\"0x"));
 	}
 	ck_assert_uint_eq(session_number(&session, "Dropped"), 0);
 }
