@@ -25,6 +25,9 @@
 /* How long messages are taken for at one turn, in which nothing else is looked at. */
 #define TURN_USEC 5000
 
+/* Two or three calls: who calls one after the other keeps nobody waiting, whatever it takes. */
+#define WAITING_BYTES 1024
+
 /* As much as waits when nobody waits for answers: a hundred calls. */
 #define FLOOD_BYTES 32768
 
@@ -52,11 +55,12 @@ static int on_loop_came_round(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-static bool is_flooded(const Bus *bus)
+/* How many bytes of messages wait to be read. */
+static int count_waiting(const Bus *bus)
 {
 	int fd = sd_bus_get_fd(bus->bus), waiting;
 
-	return fd >= 0 && ioctl(fd, FIONREAD, &waiting) == 0 && waiting > FLOOD_BYTES;
+	return fd >= 0 && ioctl(fd, FIONREAD, &waiting) == 0 ? waiting : 0;
 }
 
 /* Whether the call ends something that is its sender's user's, and that is there. */
@@ -86,7 +90,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	uint64_t before;
 	Caller *caller;
 	Refusal refusal;
-	int r;
+	RateCall call;
+	int waiting, r;
 
 	bus->message_number++;
 	if (!sd_bus_message_is_method_call(message, NULL, NULL))
@@ -99,13 +104,18 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	bus->paying = true;
 	bus->payer = caller->uid;
 	bus->work_before = before;
-	r = rate_admit(bus->broker->rates, caller->uid, now_usec(),
-		       ends_own(bus, message, caller->uid), &refusal);
+	waiting = count_waiting(bus);
+	call = (RateCall){
+		.now = now_usec(),
+		.never_refused = ends_own(bus, message, caller->uid),
+		.others_wait = waiting > WAITING_BYTES,
+	};
+	r = rate_admit(bus->broker->rates, caller->uid, &call, &refusal);
 	if (r == 0)
 		return 0;
 	if (r > 0)
 		bus_log_refusal(caller, 0, &refusal);
-	if (r > 0 && is_flooded(bus))
+	if (r > 0 && waiting > FLOOD_BYTES)
 		return 1;
 	return bus_fail(r, &refusal, message, error);
 }
