@@ -160,6 +160,20 @@ int process_from_pid(pid_t pid, Process *ret, Refusal *refusal)
 	return 0;
 }
 
+int process_adopt(int *fd, pid_t pid, uint64_t exec_id, Process *ret)
+{
+	long now;
+	int r;
+
+	r = pidfd_read_pid(*fd, &now);
+	if (r == -ENODATA || (r == 0 && now != pid && now != -1))
+		return -EBADMSG;
+	if (r < 0)
+		return r;
+	*ret = (Process){.pid = pid, .pidfd = take_fd(fd), .exec_id = exec_id};
+	return 0;
+}
+
 void process_clear(Process *process)
 {
 	process->pidfd = close_fd(process->pidfd);
