@@ -246,8 +246,7 @@ static int serve(sd_event *event, const Options *options, const Settings *settin
 	hooks = bus_hooks(bus);
 	r = broker_new(event, settings, &hooks, &broker);
 	if (r < 0) {
-		log_cannot_serve("cannot load the BPF programs: %s%s", strerror(-r),
-				 r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
+		log_cannot_serve("cannot load the BPF programs: %s", strerror(-r));
 		goto finish;
 	}
 	if (broker->features.perf_error < 0) {

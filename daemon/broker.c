@@ -38,8 +38,9 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 	r = filter_engine_new(&broker->engine);
 	if (r < 0)
 		goto fail;
+	/* Without BTF there is none, and whoever wants a session is told so. */
 	r = task_reader_new(&broker->reader);
-	if (r < 0)
+	if (r < 0 && r != -EOPNOTSUPP)
 		goto fail;
 	*ret = broker;
 	return 0;

@@ -63,8 +63,8 @@ typedef struct BrokerHooks {
 } BrokerHooks;
 
 struct Broker {
-	sd_event *event; /* borrowed */
-	TaskReader *reader;
+	sd_event *event;    /* borrowed */
+	TaskReader *reader; /* NULL on a kernel without BTF */
 	FilterEngine *engine;
 	Features features; /* see broker_features */
 	QuotaTable *quota;
@@ -82,7 +82,7 @@ struct Broker {
 
 /*
  * `event` is borrowed.
- * Return: 0 and *ret (broker_free); -EOPNOTSUPP on a kernel without BTF; negative errno.
+ * Return: 0 and *ret (broker_free); negative errno.
  */
 int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret);
 

@@ -193,6 +193,12 @@ int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret,
 	int looked, r;
 
 	r = task_reader_read(reader, process->pid, &tasks);
+	if (r == -EOPNOTSUPP)
+		return refuse(refusal, REFUSED_NOT_SUPPORTED,
+			      "This kernel has no BTF (/sys/kernel/btf/vmlinux), without which "
+			      "nobody can tell surely who may debug whom: /proc does not show the "
+			      "user namespace of a process. Run a kernel built with "
+			      "CONFIG_DEBUG_INFO_BTF.");
 	if (r < 0 && r != -ESRCH)
 		return r;
 	looked = r;
