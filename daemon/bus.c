@@ -12,6 +12,9 @@
 #include "daemon/log.h"
 #include "daemon/util.h"
 
+/* Who calls without end, by our unique name, is not waited for when we leave. */
+#define LEAVE_USEC 2000000
+
 void bus_session_path(const Session *session, char ret[static BUS_MAX_PATH])
 {
 	snprintf(ret, BUS_MAX_PATH, BUS_SESSION_PREFIX "/%" PRIu32, session->number);
@@ -332,6 +335,7 @@ int bus_take_name(Bus *bus)
 
 int bus_leave_name(Bus *bus)
 {
+	const unsigned long long until = now_usec() + LEAVE_USEC;
 	int r;
 
 	r = sd_bus_release_name(bus->bus, BUS_NAME);
@@ -339,8 +343,8 @@ int bus_leave_name(Bus *bus)
 		return r;
 	do
 		r = sd_bus_process(bus->bus, NULL);
-	while (r > 0);
-	if (r == 0)
+	while (r > 0 && now_usec() < until);
+	if (r >= 0)
 		r = sd_bus_flush(bus->bus);
 	return r < 0 ? r : 0;
 }

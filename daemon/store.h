@@ -39,8 +39,8 @@ typedef struct StoreNumbers {
 } StoreNumbers;
 
 typedef struct Store {
-	StoreBox *found; /* left by the daemon before this one; owned */
-	StoreBox *spare; /* empty; owned; NULL: none */
+	StoreBox *found;  /* left by the daemon before this one; owned */
+	StoreBox *spare;  /* empty; owned; NULL: none */
 	uint32_t n_boxes; /* that systemd holds */
 	uint32_t last_id;
 	StoreNumbers *numbers;
