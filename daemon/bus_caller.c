@@ -60,15 +60,18 @@ static Caller **find_link(Bus *bus, const char *name)
 
 /*
  * One match for all names, since the bus limits how many a connection may have. A caller's messages come
- * before the news of its end, so a caller that is made for a message is always told of.
+ * before the news of its end, so a caller that is made for a message is always told of. The match lets
+ * through what any client sends to us directly, whatever sender it names; only the bus's word counts.
  */
 int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	Bus *bus = userdata;
+	const char *name, *sender = sd_bus_message_get_sender(message);
 	Caller *caller, **link;
-	const char *name;
 	int r;
 
+	if (!sender || strcmp(sender, DBUS_NAME) != 0)
+		return 0;
 	r = sd_bus_message_read(message, "s", &name);
 	if (r < 0)
 		return r;
@@ -209,52 +212,6 @@ static int caller_new(Bus *bus, const char *name, Caller **ret)
 	caller->next = *chain;
 	*chain = caller;
 	*ret = caller;
-	return 0;
-}
-
-/* Whether the connection is still that user's. Names are never used twice on one run of a bus. */
-static bool is_still_there(Bus *bus, const OwnerDescription *description)
-{
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	Credentials credentials;
-
-	if (strcmp(description->bus_id, bus->bus_id) != 0 ||
-	    ask_bus(bus, "GetConnectionCredentials", description->name, &reply) < 0 ||
-	    read_credentials(reply, &credentials) < 0)
-		return false;
-	return credentials.uid == description->uid;
-}
-
-int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void *userdata)
-{
-	Caller **link, *caller, **chain;
-	Bus *bus = userdata;
-
-	link = find_link(bus, description->name);
-	if (link) {
-		*ret = bus_owner(*link);
-		return 0;
-	}
-	if (!is_still_there(bus, description))
-		return -ENOENT;
-	caller = calloc(1, sizeof(*caller));
-	if (!caller)
-		return -ENOMEM;
-	caller->bus = bus;
-	caller->uid = description->uid;
-	caller->process = PROCESS_NONE;
-	caller->name = strdup(description->name);
-	if (!caller->name) {
-		caller_free(caller);
-		return -ENOMEM;
-	}
-	/* The very process that the sessions were opened for. */
-	caller->process = *description->process;
-	*description->process = PROCESS_NONE;
-	chain = chain_of(bus, caller->name);
-	caller->next = *chain;
-	*chain = caller;
-	*ret = bus_owner(caller);
 	return 0;
 }
 
