@@ -222,7 +222,8 @@ size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks)
 	return n;
 }
 
-bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on)
+/* Whether every event of the set that a thread carries is on, or off. */
+static bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on)
 {
 	for (size_t i = 0; i < tasks->n_tasks; i++) {
 		const struct task_facts *task = &tasks->tasks[i];

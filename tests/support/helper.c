@@ -40,6 +40,9 @@ enum operation {
 	OP_SET_USER_ID,
 	OP_SET_PARANOID,
 	OP_RESTART_WITH_SETTINGS,
+	OP_MARK,
+	OP_LEFT,
+	OP_END_CHILDREN,
 };
 
 struct request {
@@ -51,12 +54,14 @@ struct request {
 	char arguments[MAX_ARGUMENTS][256];
 	unsigned n_arguments;
 	Objects objects, except;
+	ObjectMarks marks;
 };
 
 struct answer {
 	int result; /* of the operation, or negative errno */
 	char text[256];
 	Objects objects;
+	ObjectMarks marks;
 };
 
 /* ---- the root side --------------------------------------------------------------------------- */
@@ -131,15 +136,20 @@ static int do_restart(Helper *helper, const char *settings)
 	return r < 0 ? r : environment_start_daemon(helper->environment);
 }
 
-static int do_reset(Helper *helper)
+static void end_children(Helper *helper)
 {
-	restore_paranoid(helper);
 	while (helper->n_children > 0) {
 		pid_t pid = helper->children[--helper->n_children];
 
 		kill(pid, SIGKILL);
 		process_wait(pid, -1, NULL);
 	}
+}
+
+static int do_reset(Helper *helper)
+{
+	restore_paranoid(helper);
+	end_children(helper);
 	if (environment_has_settings(helper->environment))
 		return do_restart(helper, NULL);
 	if (environment_daemon_lives(helper->environment))
@@ -265,6 +275,16 @@ static void handle(Helper *helper, const struct request *request, const int fds[
 		return;
 	case OP_SET_PARANOID:
 		answer->result = do_set_paranoid(helper, request->number);
+		return;
+	case OP_MARK:
+		answer->result = objects_mark(&answer->marks);
+		return;
+	case OP_LEFT:
+		answer->result = objects_left(&request->marks,
+					      environment_daemon_pid(helper->environment));
+		return;
+	case OP_END_CHILDREN:
+		end_children(helper);
 		return;
 	}
 	answer->result = -EINVAL;
@@ -529,6 +549,37 @@ size_t helper_wait_objects_gone(const Objects *objects, const Objects *except, i
 			return (size_t)r;
 		usleep(20000);
 	}
+}
+
+void helper_mark_objects(ObjectMarks *ret)
+{
+	int r;
+
+	new_request(OP_MARK);
+	r = call(NULL, 0);
+	ck_assert_msg(r == 0, "cannot list the kernel's BPF objects: %s", strerror(-r));
+	*ret = answer.marks;
+}
+
+int helper_wait_objects_left(const ObjectMarks *marks, int timeout_ms)
+{
+	int64_t deadline = now_ms() + timeout_ms;
+	int r;
+
+	for (;;) {
+		new_request(OP_LEFT)->marks = *marks;
+		r = call(NULL, 0);
+		ck_assert_int_ge(r, 0);
+		if (r == 0 || now_ms() > deadline)
+			return r;
+		usleep(20000);
+	}
+}
+
+void helper_end_children(void)
+{
+	new_request(OP_END_CHILDREN);
+	call(NULL, 0);
 }
 
 void helper_set_paranoid(int value)

@@ -58,6 +58,15 @@ void helper_expect_descriptors(pid_t pid, const Objects *before);
 /* objects_alive() as root, until it is 0 or the time is up. Return: what is alive at the end. */
 size_t helper_wait_objects_gone(const Objects *objects, const Objects *except, int timeout_ms);
 
+/* objects_mark() as root. */
+void helper_mark_objects(ObjectMarks *ret);
+
+/* Waits until objects_left() is 0, for the daemon that runs, or the time is up. Return: what is left. */
+int helper_wait_objects_left(const ObjectMarks *marks, int timeout_ms);
+
+/* Kills and reaps all that was spawned and not waited for. */
+void helper_end_children(void);
+
 /* Sets kernel.perf_event_paranoid until the next test case. */
 void helper_set_paranoid(int value);
 

@@ -34,14 +34,19 @@ static void become_test_user(void)
 	ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
 }
 
-void integration_add(Suite *suite, const char *name, const TTest *function)
+void integration_add_loop(Suite *suite, const char *name, const TTest *function, int number)
 {
 	TCase *tcase = tcase_create(name);
 
 	tcase_add_checked_fixture(tcase, become_test_user, NULL);
 	tcase_set_timeout(tcase, CASE_TIMEOUT_SECONDS);
-	tcase_add_test(tcase, function);
+	tcase_add_loop_test(tcase, function, number, number + 1);
 	suite_add_tcase(suite, tcase);
+}
+
+void integration_add(Suite *suite, const char *name, const TTest *function)
+{
+	integration_add_loop(suite, name, function, 0);
 }
 
 char *integration_program(const char *name)

@@ -22,6 +22,9 @@
 /* Adds a test case, a START_TEST function; it may take a minute. */
 void integration_add(Suite *suite, const char *name, const TTest *function);
 
+/* The same for one of many that share a function: there `_i` is the number. */
+void integration_add_loop(Suite *suite, const char *name, const TTest *function, int number);
+
 /*
  * argv[1] is the build directory, where argv is what meson.build says. Starts bus and daemon, runs
  * every test case as bpcond-test-a with DBUS_SYSTEM_BUS_ADDRESS set, ends all. Return: an exit

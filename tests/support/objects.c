@@ -164,3 +164,121 @@ void objects_join(Objects *objects, const Objects *more)
 	for (uint32_t i = 0; i < more->n_maps; i++)
 		add(objects->maps, &objects->n_maps, more->maps[i]);
 }
+
+static int next_id(int command, uint32_t id, uint32_t *ret)
+{
+	union bpf_attr attr;
+	int r;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.start_id = id;
+	r = bpf(command, &attr);
+	if (r < 0)
+		return r;
+	*ret = attr.next_id;
+	return 0;
+}
+
+static int greatest_id(int command, uint32_t *ret)
+{
+	uint32_t id = 0;
+	int r;
+
+	do
+		r = next_id(command, id, &id);
+	while (r == 0);
+	*ret = id;
+	return r == -ENOENT ? 0 : r;
+}
+
+int objects_mark(ObjectMarks *ret)
+{
+	ObjectMarks marks;
+	int r;
+
+	r = greatest_id(BPF_PROG_GET_NEXT_ID, &marks.program);
+	if (r == 0)
+		r = greatest_id(BPF_MAP_GET_NEXT_ID, &marks.map);
+	if (r == 0)
+		*ret = marks;
+	return r;
+}
+
+static bool is_called_as_the_daemons(int fd, bool is_map)
+{
+	union {
+		struct bpf_prog_info program;
+		struct bpf_map_info map;
+	} info;
+	union bpf_attr attr;
+
+	memset(&info, 0, sizeof(info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info_len = is_map ? sizeof(info.map) : sizeof(info.program);
+	attr.info.info = (uintptr_t)&info;
+	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
+		return false;
+	return strncmp(is_map ? info.map.name : info.program.name, "bpcond", 6) == 0;
+}
+
+static void add_new(Objects *objects, const ObjectMarks *marks, bool is_map)
+{
+	int next = is_map ? BPF_MAP_GET_NEXT_ID : BPF_PROG_GET_NEXT_ID;
+	int get = is_map ? BPF_MAP_GET_FD_BY_ID : BPF_PROG_GET_FD_BY_ID;
+	uint32_t id = is_map ? marks->map : marks->program;
+
+	while (next_id(next, id, &id) == 0) {
+		int fd = fd_by_id(get, id);
+
+		if (fd < 0)
+			continue;
+		if (is_called_as_the_daemons(fd, is_map)) {
+			if (is_map)
+				add(objects->maps, &objects->n_maps, id);
+			else
+				add(objects->programs, &objects->n_programs, id);
+		}
+		close(fd);
+	}
+}
+
+static int add_held_by_others(Objects *objects, pid_t pid)
+{
+	struct dirent *entry;
+	Objects *held;
+	DIR *dir;
+
+	held = malloc(sizeof(*held));
+	dir = held ? opendir("/proc") : NULL;
+	if (!dir) {
+		free(held);
+		return -errno;
+	}
+	for (entry = readdir(dir); entry; entry = readdir(dir)) {
+		pid_t other = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (other > 0 && other != pid && objects_of(other, held) == 0)
+			objects_join(objects, held);
+	}
+	closedir(dir);
+	free(held);
+	return 0;
+}
+
+int objects_left(const ObjectMarks *marks, pid_t pid)
+{
+	Objects *made = calloc(1, sizeof(*made)), *others = calloc(1, sizeof(*others));
+	int r = -ENOMEM;
+
+	if (made && others) {
+		add_new(made, marks, false);
+		add_new(made, marks, true);
+		r = made->n_programs + made->n_maps > 0 ? add_held_by_others(others, pid) : 0;
+	}
+	if (r == 0)
+		r = (int)objects_alive(made, others);
+	free(made);
+	free(others);
+	return r;
+}

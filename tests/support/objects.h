@@ -33,4 +33,20 @@ size_t objects_alive(const Objects *objects, const Objects *except);
 /* Adds to *objects what `more` has beside it. */
 void objects_join(Objects *objects, const Objects *more);
 
+/* The greatest ids that were ever given, so that what is made later can be told by its id. */
+typedef struct ObjectMarks {
+	uint32_t program, map;
+} ObjectMarks;
+
+/* Return: 0 and *ret, or negative errno. */
+int objects_mark(ObjectMarks *ret);
+
+/*
+ * How many programs and maps the kernel has that were made after the marks and are called as the daemon
+ * calls its own, other than those that a process besides `pid` holds (another daemon's or its clients',
+ * where several run at a time). What only a mapping or a perf event keeps alive counts. Return: the number,
+ * or negative errno.
+ */
+int objects_left(const ObjectMarks *marks, pid_t pid);
+
 #endif
