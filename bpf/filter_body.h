@@ -36,9 +36,6 @@
 #define TEMPLATE_CPUS   1024
 #define TEMPLATE_PARAMS 64
 
-/* At the end of a stack. Each takes a pair of frames that are chained and return to nothing. */
-#define MAX_ZERO_CALLERS 4
-
 /* PERF_CONTEXT_USER of linux/perf_event.h, which has types that we read by the kernel's names. */
 #define USER_MARK ((__u64)-512)
 
@@ -255,29 +252,17 @@ static __always_inline __u64 trap_address(struct bpf_perf_event_data *ctx)
 	return address < MACHINE_USER_END ? address : 0;
 }
 
-/* A branch or two: the verifier follows a loop over all of them for longer than all the rest. */
-static __always_inline __u64 drop_zero(const __u64 *data, __u64 count)
-{
-	__u64 last = count - 1;
-
-	return last < config.stack && !data[last] ? last : count;
-}
-
 /* Of an event that samples call chains itself the kernel gives its own, which have a mark, an address
- * of nothing, where the user's part begins. Return: how many addresses. */
+ * of nothing, where the user's part begins. Zeros at the end are left to the reader: the verifier would
+ * follow each branch here for every way through the pieces. Return: how many addresses. */
 static __always_inline __u16 capture_stack(struct bpf_perf_event_data *ctx, __u64 *data)
 {
 	__u32 size = config.stack * sizeof(__u64);
-	__u64 count;
 	long bytes = bpf_get_stack(ctx, data, size, BPF_F_USER_STACK);
 
 	if (bytes > 0 && *data == USER_MARK)
 		bytes = bpf_get_stack(ctx, data, size, BPF_F_USER_STACK | 1);
-	count = bytes > 0 ? bytes / sizeof(__u64) : 0;
-#pragma unroll
-	for (int i = 0; i < MAX_ZERO_CALLERS; i++)
-		count = drop_zero(data, count);
-	return count;
+	return bytes > 0 ? bytes / sizeof(__u64) : 0;
 }
 
 /*

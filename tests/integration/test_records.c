@@ -285,7 +285,7 @@ START_TEST(stack_without_an_end)
 		"{'address': '0x%lx', 'capture': {'stack': 127}}", address(scene, "chain"));
 	target_ask(&scene->target, "done", "chain 1");
 	hits_wait(scene->hits, 1);
-	ck_assert_uint_eq(hit->stack_count, 1);
+	ck_assert_uint_gt(hit->stack_count, 1);
 	ck_assert_uint_eq(bpcond_hit_stack(hit, &callers), 1);
 	ck_assert_uint_eq(callers[0], address(scene, "chain"));
 	scene_free(scene);
