@@ -9,8 +9,10 @@
  * that the daemon is gone.
  *
  * Any peer of the bus can send us a signal that looks like the daemon's. Signals are believed only
- * from the unique name that answered when we connected; when that name leaves the bus, all sessions
- * are over, whoever takes org.bpcond1 next.
+ * from the unique name that answered when we connected, and from the one that the bus says owns
+ * org.bpcond1 after it: the bus decides who may.
+ *
+ * What becomes of sessions when the daemon leaves the bus is asked in comeback.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,11 +22,6 @@
 #include <unistd.h>
 
 #include "client/internal.h"
-
-enum {
-	/* Long enough for a person to type a password for polkit. */
-	CALL_TIMEOUT_SECONDS = 120,
-};
 
 static bool from_daemon(const bpcond_client *client, sd_bus_message *m)
 {
@@ -62,9 +59,23 @@ static int on_name_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error
 	r = sd_bus_message_read(m, "sss", &name, &before, &after);
 	if (r < 0)
 		return 0;
-	if (strcmp(name, BPCOND_SERVICE) == 0 && client->daemon_owner != NULL &&
-	    strcmp(before, client->daemon_owner) == 0 && strcmp(after, before) != 0)
-		daemon_lost(client);
+	if (strcmp(name, BPCOND_SERVICE) != 0)
+		return 0;
+	/* Until greet has the first answer there is nothing that could be lost. */
+	if (client->daemon_owner == NULL)
+		return 0;
+	if (*after != '\0') {
+		char *owner = strdup(after);
+
+		if (owner == NULL) {
+			daemon_lost(client);
+			return 0;
+		}
+		free(client->daemon_owner);
+		client->daemon_owner = owner;
+	}
+	if (strcmp(after, before) != 0 && *before != '\0')
+		client_ask_for_all(client);
 	return 0;
 }
 
@@ -78,6 +89,7 @@ static enum bpcond_end end_of_reason(const char *reason)
 		{"target-exec", BPCOND_TARGET_EXEC},
 		{"daemon-stopping", BPCOND_DAEMON_STOPPED},
 		{"administrator", BPCOND_CLOSED_BY_ADMINISTRATOR},
+		{"not-restored", BPCOND_DAEMON_LOST},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -102,6 +114,24 @@ static int on_session_closed(sd_bus_message *m, void *userdata, sd_bus_error *er
 	session = find_session(client, path);
 	if (session != NULL)
 		session_ended(session, end_of_reason(reason));
+	return 0;
+}
+
+static int on_filter_returned(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	bpcond_client *client = userdata;
+	const char *path, *reason;
+	int r;
+
+	if (!from_daemon(client, m))
+		return 0;
+	r = sd_bus_message_read(m, "os", &path, &reason);
+	if (r < 0)
+		return 0;
+	for (bpcond_filter *f = client->filters; f != NULL; f = f->next) {
+		if (f->path != NULL && strcmp(f->path, path) == 0)
+			filter_called_back(f);
+	}
 	return 0;
 }
 
@@ -238,6 +268,9 @@ static int subscribe(bpcond_client *client)
 		{"type='signal',sender='" BPCOND_SERVICE "',path='" BPCOND_OBJECT "',"
 		 "interface='" BPCOND_MANAGER_INTERFACE "',member='SessionClosed'",
 		 on_session_closed},
+		{"type='signal',sender='" BPCOND_SERVICE "',path='" BPCOND_OBJECT "',"
+		 "interface='" BPCOND_MANAGER_INTERFACE "',member='FilterReturned'",
+		 on_filter_returned},
 		{"type='signal',sender='" BPCOND_SERVICE "',"
 		 "path_namespace='" BPCOND_OBJECT "/session',"
 		 "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"

@@ -229,6 +229,7 @@ static void close_fd(int fd)
 /* Takes half-built ones; tells the daemon nothing. */
 static void filter_destroy(bpcond_filter *filter)
 {
+	sd_bus_slot_unref(filter->question);
 	counters_unmap(&filter->counters);
 	parameters_unmap(&filter->parameters);
 	hit_reader_clear(&filter->hits);
@@ -303,6 +304,8 @@ int bpcond_filter_return(bpcond_filter *filter)
 		return 0;
 	r = client_call(filter->client, filter->path, BPCOND_FILTER_INTERFACE, "Return", NULL, NULL,
 			NULL);
+	/* Before the daemon's own word on it is heard. */
+	filter->returned = r >= 0;
 	/* The daemon can have gone meanwhile, or another connection of this user returned it. */
 	client_dispatch(filter->client);
 	if (filter->lost)
@@ -334,6 +337,12 @@ void filter_lost(bpcond_filter *filter)
 		return;
 	filter->lost = true;
 	hit_reader_wake(&filter->hits);
+}
+
+void filter_called_back(bpcond_filter *filter)
+{
+	filter->called_back = true;
+	filter_lost(filter);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------- */
@@ -419,6 +428,10 @@ static int report_end(void *owner)
 		return 0;
 	filter->loss_reported = true;
 	hit_reader_calm(&filter->hits);
+	if (filter->called_back)
+		return error_set(error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
+				 "bpcondd has called the filter back, because it was stopped or "
+				 "an administrator wanted it so; borrow another");
 	return error_set(error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
 			 "the connection to bpcondd is lost, and what it lent is called back if it "
 			 "was stopped; see why ('journalctl -u bpcondd'), then connect and borrow "

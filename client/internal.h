@@ -4,7 +4,7 @@
  * sessions -> breakpoints, and client -> lent filters; each list is owned by its parent.
  *
  * Layers, each using only those above it: error.c · hit.c, hit_json.c (pure) · maps.c (what the kernel
- * writes) · connection.c (the bus) · hit_reader.c · session.c · breakpoint.c · filter.c · request.c (text
+ * writes) · connection.c, comeback.c (the bus) · hit_reader.c · session.c · breakpoint.c · filter.c · request.c (text
  * to spec).
  */
 #ifndef CLIENT_INTERNAL_H
@@ -24,6 +24,11 @@
 #define BPCOND_SESSION_INTERFACE    "org.bpcond1.Session"
 #define BPCOND_BREAKPOINT_INTERFACE "org.bpcond1.Breakpoint"
 #define BPCOND_FILTER_INTERFACE     "org.bpcond1.Filter"
+
+enum {
+	/* Long enough for a person to type a password for polkit. */
+	CALL_TIMEOUT_SECONDS = 120,
+};
 
 struct bpcond_client {
 	sd_bus *bus;
@@ -51,6 +56,7 @@ struct bpcond_session {
 
 	HitReader hits;
 
+	sd_bus_slot *question; /* whether it goes on, put after the daemon left; or NULL */
 	enum bpcond_end end;
 	bool events_taken;
 	bool end_reported;
@@ -86,8 +92,10 @@ struct bpcond_filter {
 	ParametersMap parameters;
 	HitReader hits;
 	bool has_ring;
+	sd_bus_slot *question; /* as in a session */
 	bool returned;
-	bool lost; /* the daemon is gone: in good order, or not */
+	bool lost;        /* the daemon is gone, or has called the filter back */
+	bool called_back; /* the daemon said so: there will be no more hits */
 	bool loss_reported;
 };
 
@@ -113,6 +121,12 @@ void client_rearm(bpcond_client *client);
 /* Fills in the client's error for a reply that makes no sense. Return: -EPROTO. */
 int client_bad_reply(bpcond_client *client, const char *member);
 
+/* comeback.c */
+
+/* The daemon has left the bus, in whatever way: finds out which sessions and lent filters, of those that
+ * have not ended in good order, go on. */
+void client_ask_for_all(bpcond_client *client);
+
 /* session.c */
 
 /* Marks the session as over, once: the first reason stays. */
@@ -123,8 +137,9 @@ void session_breakpoints_changed(bpcond_session *session);
 
 /* filter.c */
 
-/* Marks the filter as one whose daemon is gone. */
+/* Marks the filter as one whose daemon is gone, or has called it back. */
 void filter_lost(bpcond_filter *filter);
+void filter_called_back(bpcond_filter *filter);
 
 /* breakpoint.c */
 

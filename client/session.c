@@ -154,6 +154,7 @@ static bpcond_session *session_destroy(bpcond_session *session)
 		session->breakpoints = breakpoint->next;
 		breakpoint_free(breakpoint);
 	}
+	sd_bus_slot_unref(session->question);
 	hit_reader_clear(&session->hits);
 	close_fd(session->pid_fd);
 	free(session->path);

@@ -135,11 +135,11 @@ static void emit_verdict(Emitter *e, const Expr *root)
 	int yes = new_label(e), no = new_label(e);
 
 	emit_branch(e, root, yes, no, yes, 0);
-	bind(e, yes);
+	bind_label(e, yes);
 	assembler_return(&e->as, CONDITION_TRUE);
-	bind(e, no);
+	bind_label(e, no);
 	assembler_return(&e->as, CONDITION_FALSE);
-	bind(e, e->fault);
+	bind_label(e, e->fault);
 	assembler_return(&e->as, CONDITION_FAULT);
 }
 
@@ -168,7 +168,7 @@ static void emit_stores(Emitter *e, Expr *const roots[], size_t n)
 		release_register(e, value.reg);
 		jump_always(e, done);
 
-		bind(e, e->fault);
+		bind_label(e, e->fault);
 		out = borrow_base(e, BASE_EXTRA);
 		zero = borrow_base(e, BASE_ZERO);
 		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, out, zero, 8 * i, 0);
@@ -182,7 +182,7 @@ static void emit_stores(Emitter *e, Expr *const roots[], size_t n)
 		assembler_emit(&e->as, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, value.reg,
 			       slot_offset(mask), 0);
 		release_register(e, value.reg);
-		bind(e, done);
+		bind_label(e, done);
 	}
 	value = (Value){.reg = take_register(e, BPF_REG_0), .entangled = true};
 	assembler_emit(&e->as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_10, slot_offset(mask),

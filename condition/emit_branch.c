@@ -142,13 +142,13 @@ void emit_branch_here(Emitter *e, const Expr *expr, int yes, int no, int next, u
 	case EXPR_BOTH:
 		middle = new_label(e);
 		emit_branch(e, expr->operands[0], middle, no, middle, covered);
-		bind(e, middle);
+		bind_label(e, middle);
 		emit_branch(e, expr->operands[1], yes, no, next, covered);
 		return;
 	case EXPR_EITHER:
 		middle = new_label(e);
 		emit_branch(e, expr->operands[0], yes, middle, middle, covered);
-		bind(e, middle);
+		bind_label(e, middle);
 		emit_branch(e, expr->operands[1], yes, no, next, covered);
 		return;
 	case EXPR_NOT:
@@ -162,10 +162,10 @@ void emit_branch_here(Emitter *e, const Expr *expr, int yes, int no, int next, u
 		middle = new_label(e);
 		other = new_label(e);
 		emit_branch(e, expr->operands[0], middle, other, middle, covered);
-		bind(e, middle);
+		bind_label(e, middle);
 		emit_branch(e, expr->operands[1], yes, no, yes, covered);
 		jump_always(e, yes);
-		bind(e, other);
+		bind_label(e, other);
 		emit_branch(e, expr->operands[2], yes, no, next, covered);
 		return;
 	case EXPR_AFTER:

@@ -268,7 +268,7 @@ static void emit_short_text(Emitter *e, const Expr *expr, int no)
 	if (may_be_cut_short(expr)) {
 		jump(e, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, whole);
 		compare_first_page(e, expr, buffer, no);
-		bind(e, whole);
+		bind_label(e, whole);
 	} else {
 		jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, e->fault);
 	}
@@ -328,7 +328,7 @@ static void emit_long_text(Emitter *e, const Expr *expr, int no)
 		whole = new_label(e);
 		jump(e, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, whole);
 		read_first_page(e, expr);
-		bind(e, whole);
+		bind_label(e, whole);
 	} else {
 		jump(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, e->fault);
 	}

@@ -173,7 +173,7 @@ void jump_always(Emitter *e, int label)
 	jump(e, BPF_JMP | BPF_JA, 0, 0, 0, label);
 }
 
-void bind(Emitter *e, int label)
+void bind_label(Emitter *e, int label)
 {
 	if (e->as.error < 0)
 		return;

@@ -221,12 +221,12 @@ static Value materialise(Emitter *e, const Expr *expr, int prefer, unsigned int 
 	end = new_label(e);
 	emit_branch_here(e, expr, yes, no, yes, covered);
 	value.reg = take_register(e, prefer);
-	bind(e, yes);
+	bind_label(e, yes);
 	assembler_constant(&e->as, value.reg, 1);
 	jump_always(e, end);
-	bind(e, no);
+	bind_label(e, no);
 	assembler_constant(&e->as, value.reg, 0);
-	bind(e, end);
+	bind_label(e, end);
 	make_opaque(e, &value);
 	return value;
 }
@@ -237,18 +237,18 @@ static Value choose(Emitter *e, const Expr *expr, int prefer, unsigned int cover
 	Value a, b;
 
 	emit_branch(e, expr->operands[0], yes, no, yes, covered);
-	bind(e, yes);
+	bind_label(e, yes);
 	a = emit_value(e, expr->operands[1], prefer, covered);
 	release_register(e, a.reg);
 	jump_always(e, end);
-	bind(e, no);
+	bind_label(e, no);
 	b = emit_value(e, expr->operands[2], a.reg, covered);
 	if (b.reg != a.reg) {
 		assembler_emit(&e->as, BPF_ALU64 | BPF_MOV | BPF_X, a.reg, b.reg, 0, 0);
 		release_register(e, b.reg);
 		take_register(e, a.reg);
 	}
-	bind(e, end);
+	bind_label(e, end);
 	a.entangled = true;
 	a.opaque = false;
 	make_opaque(e, &a);

@@ -105,7 +105,7 @@ Value take_back(Emitter *e, Held held);
 int new_label(Emitter *e);
 void jump(Emitter *e, uint8_t code, int dst, int src, int32_t imm, int label);
 void jump_always(Emitter *e, int label);
-void bind(Emitter *e, int label);
+void bind_label(Emitter *e, int label);
 /* A register that holds the base: its own, or a new one, to be given to release_base(). */
 int borrow_base(Emitter *e, Base base);
 void release_base(Emitter *e, Base base, int reg);

@@ -20,10 +20,13 @@
 #include <bpf/libbpf.h>
 
 #include "daemon/bus.h"
+#include "daemon/bus_restart.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/restore.h"
 #include "daemon/session.h"
 #include "daemon/settings.h"
+#include "daemon/store.h"
 #include "daemon/supported.h"
 
 #define log_cannot_serve(...)                                                                    \
@@ -162,32 +165,79 @@ static int read_settings(const Options *options, Settings *ret)
 	return r;
 }
 
-static int block_signals(sd_event *event)
+/* What a signal to end does. */
+typedef struct Ending {
+	Bus *bus;
+	Broker *broker;
+	bool leave; /* to the daemon after this one */
+} Ending;
+
+static int on_ending(sd_event_source *source, const struct signalfd_siginfo *signal, void *userdata)
+{
+	Ending *ending = userdata;
+	const Store *store = ending->broker->store;
+
+	/* The numbers lie there too. */
+	if (store && signal->ssi_signo == SIGTERM)
+		ending->leave = bus_is_restarting(ending->bus->bus, store->n_boxes + 1);
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int handle_signals(sd_event *event, Ending *ending)
+{
+	int r;
+
+	r = sd_event_add_signal(event, NULL, SIGTERM, on_ending, ending);
+	if (r < 0)
+		return r;
+	return sd_event_add_signal(event, NULL, SIGINT, on_ending, ending);
+}
+
+static int block_signals(void)
 {
 	sigset_t ending;
-	int r;
 
 	sigemptyset(&ending);
 	sigaddset(&ending, SIGTERM);
 	sigaddset(&ending, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &ending, NULL) < 0)
-		return -errno;
-	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
-	if (r < 0)
+	return sigprocmask(SIG_BLOCK, &ending, NULL) < 0 ? -errno : 0;
+}
+
+/* Takes up what is left of the daemon before this one, and the name. Return: 0; negative errno, and
+ * the log says what failed. */
+static int begin(sd_event *event, Bus *bus, Broker *broker)
+{
+	Restored *restored = NULL;
+	Store *store = NULL;
+	int r;
+
+	r = bus_serve(bus, broker, event);
+	if (r >= 0)
+		r = store_new(&store);
+	if (r >= 0)
+		r = restore_begin(broker, store, &restored);
+	if (r < 0) {
+		log_cannot_serve("cannot take up what an earlier bpcondd left: %s", strerror(-r));
 		return r;
-	return sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+	}
+	r = bus_take_name(bus);
+	if (r < 0)
+		log_cannot_serve("cannot take the name " BUS_NAME " on the bus: %s", strerror(-r));
+	restore_finish(broker, restored);
+	return r;
 }
 
 /* Return: 0 after a signal to end; negative errno, with *ret_started whether it had begun to serve. */
 static int serve(sd_event *event, const Options *options, const Settings *settings,
 		 bool *ret_started)
 {
+	Ending ending = {};
 	Broker *broker = NULL;
 	Bus *bus = NULL;
 	BrokerHooks hooks;
 	int r;
 
-	r = block_signals(event);
+	r = block_signals();
 	if (r < 0)
 		return r;
 	r = bus_new(options->address, &bus);
@@ -200,8 +250,7 @@ static int serve(sd_event *event, const Options *options, const Settings *settin
 	hooks = bus_hooks(bus);
 	r = broker_new(event, settings, &hooks, &broker);
 	if (r < 0) {
-		log_cannot_serve("cannot load the BPF programs: %s%s", strerror(-r),
-				 r == -EOPNOTSUPP ? " (the kernel has no BTF)" : "");
+		log_cannot_serve("cannot load the BPF programs: %s", strerror(-r));
 		goto finish;
 	}
 	if (broker->features.perf_error < 0) {
@@ -210,11 +259,12 @@ static int serve(sd_event *event, const Options *options, const Settings *settin
 		refuse_perf(&refusal, broker->features.perf_error);
 		log_warning("%s", refusal.text);
 	}
-	r = bus_serve(bus, broker, event);
-	if (r < 0) {
-		log_cannot_serve("cannot take the name " BUS_NAME " on the bus: %s", strerror(-r));
+	ending = (Ending){.bus = bus, .broker = broker};
+	r = handle_signals(event, &ending);
+	if (r >= 0)
+		r = begin(event, bus, broker);
+	if (r < 0)
 		goto finish;
-	}
 
 	/* Where systemd wants to hear from the loop: from it, so that what hangs is not heard. */
 	r = sd_event_set_watchdog(event, true);
@@ -231,6 +281,14 @@ static int serve(sd_event *event, const Options *options, const Settings *settin
 		r = -ECONNRESET;
 	}
 	sd_notify(0, "STOPPING=1");
+	if (ending.leave) {
+		r = bus_leave_name(bus);
+		broker_leave(broker, false);
+		if (r == 0)
+			r = store_settle();
+	} else if (r < 0) {
+		broker_leave(broker, true);
+	}
 finish:
 	bus_stop(bus);
 	broker_free(broker);

@@ -222,8 +222,7 @@ size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks)
 	return n;
 }
 
-/* Whether every event of the set that a thread carries is on, or off. */
-static bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on)
+bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on)
 {
 	for (size_t i = 0; i < tasks->n_tasks; i++) {
 		const struct task_facts *task = &tasks->tasks[i];

@@ -62,6 +62,9 @@ void event_set_clear(EventSet *set);
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on);
 
+/* Whether every event of the set that a thread among `tasks` carries is on, or off. */
+bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on);
+
 /* Threads among `tasks` that carry one of the set's events. */
 size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks);
 bool event_set_covers(const EventSet *set, const struct task_facts *task);

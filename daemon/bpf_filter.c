@@ -192,7 +192,7 @@ static int make_maps(Filter *filter, const Spec *spec)
 	void *memory;
 	int r;
 
-	r = mapped_array_new("bpcond_control", sizeof(*filter->control), PROT_READ | PROT_WRITE,
+	r = mapped_array_new(FILTER_CONTROL_NAME, sizeof(*filter->control), PROT_READ | PROT_WRITE,
 			     &memory);
 	if (r < 0)
 		return r;
@@ -464,14 +464,12 @@ int filter_new_lent(FilterEngine *engine, const Spec *spec, const FilterLoan *lo
 	return 0;
 }
 
-Filter *filter_free(Filter *filter)
+Filter *filter_leave(Filter *filter)
 {
 	if (!filter)
 		return NULL;
-	if (filter->control) {
-		__atomic_store_n(&filter->control->state, FILTER_REVOKED, __ATOMIC_SEQ_CST);
+	if (filter->control)
 		munmap(filter->control, sizeof(*filter->control));
-	}
 	if (filter->counters)
 		munmap((void *)filter->counters, counters_bytes(filter));
 	if (filter->parameters)
@@ -483,6 +481,18 @@ Filter *filter_free(Filter *filter)
 	close_fd(filter->counter_fd);
 	free(filter);
 	return NULL;
+}
+
+Filter *filter_free(Filter *filter)
+{
+	if (filter && filter->control)
+		filter_set_state(filter, FILTER_REVOKED);
+	return filter_leave(filter);
+}
+
+bool filter_is_revoked(const Filter *filter)
+{
+	return __atomic_load_n(&filter->control->state, __ATOMIC_SEQ_CST) == FILTER_REVOKED;
 }
 
 void filter_set_state(Filter *filter, enum filter_state state)

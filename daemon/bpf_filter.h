@@ -16,6 +16,10 @@
 #include "daemon/refusal.h"
 #include "daemon/spec.h"
 
+/* The name of every filter's control map, in all versions: where it is all zero, the filter is
+ * revoked. */
+#define FILTER_CONTROL_NAME "bpcond_control"
+
 typedef struct Filter {
 	int program_fd;
 	int counters_fd;   /* array of struct bpcond_counters, frozen: may be passed on */
@@ -66,6 +70,12 @@ int filter_new_lent(FilterEngine *engine, const Spec *spec, const FilterLoan *lo
 /* Revokes first: whoever else holds the program or an event with it gets nothing more.
  * Return: NULL. */
 Filter *filter_free(Filter *filter);
+
+/* Frees it without revoking: somebody keeps its descriptors, to go on with it. Return: NULL. */
+Filter *filter_leave(Filter *filter);
+
+/* For good: whoever holds it, nothing is a hit any more. */
+bool filter_is_revoked(const Filter *filter);
 
 /* A plain store that the next evaluation on any CPU sees. */
 void filter_set_state(Filter *filter, enum filter_state state);

@@ -159,6 +159,8 @@ static int read_once(TaskReader *reader, pid_t pid, TaskFactsList *ret)
 
 int task_reader_read(TaskReader *reader, pid_t pid, TaskFactsList *ret)
 {
+	if (!reader)
+		return -EOPNOTSUPP;
 	for (int i = 0; i < MAX_TRIES; i++) {
 		TaskFactsList list;
 		int r;

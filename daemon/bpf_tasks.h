@@ -21,7 +21,8 @@ TaskReader *task_reader_free(TaskReader *reader);
 /*
  * Every thread of the process `pid` (in the daemon's pid namespace) as it is now.
  *
- * Return: 0 and *ret (task_facts_clear); -ESRCH when there is no such process; -EBUSY when its
+ * Return: 0 and *ret (task_facts_clear); -EOPNOTSUPP without a reader (NULL: the kernel has no BTF to make
+ * one with); -ESRCH when there is no such process; -EBUSY when its
  * threads end so fast that they cannot be walked over; another negative errno.
  */
 int task_reader_read(TaskReader *reader, pid_t pid, TaskFactsList *ret);

@@ -46,8 +46,13 @@ Breakpoint *breakpoint_free(Breakpoint *breakpoint)
 	/* Revoked before the events go: a client may hold some of them open. */
 	if (breakpoint->filter)
 		filter_set_state(breakpoint->filter, FILTER_REVOKED);
+	return breakpoint_leave(breakpoint);
+}
+
+Breakpoint *breakpoint_leave(Breakpoint *breakpoint)
+{
 	event_set_clear(&breakpoint->events);
-	filter_free(breakpoint->filter);
+	filter_leave(breakpoint->filter);
 	charge_release(breakpoint->charge);
 	spec_free(breakpoint->spec);
 	free(breakpoint);

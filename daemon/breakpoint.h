@@ -47,6 +47,9 @@ int breakpoint_name_charge(Breakpoint *breakpoint);
 /* Revokes, closes and frees; releases the charge. Return: NULL. */
 Breakpoint *breakpoint_free(Breakpoint *breakpoint);
 
+/* Closes and frees, and leaves its kernel objects to the next daemon. Return: NULL. */
+Breakpoint *breakpoint_leave(Breakpoint *breakpoint);
+
 /* Starts the counting of skip, every and limit anew. Return: 0; negative errno. */
 int breakpoint_enable(Breakpoint *breakpoint);
 int breakpoint_disable(Breakpoint *breakpoint);

@@ -6,6 +6,8 @@
 #include "daemon/broker.h"
 #include "daemon/lent_filter.h"
 #include "daemon/session.h"
+#include "daemon/store.h"
+#include "daemon/store_object.h"
 
 int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret)
 {
@@ -36,8 +38,9 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 	r = filter_engine_new(&broker->engine);
 	if (r < 0)
 		goto fail;
+	/* Without BTF there is none, and whoever wants a session is told so. */
 	r = task_reader_new(&broker->reader);
-	if (r < 0)
+	if (r < 0 && r != -EOPNOTSUPP)
 		goto fail;
 	*ret = broker;
 	return 0;
@@ -63,7 +66,7 @@ Broker *broker_free(Broker *broker)
 	while (broker->sessions)
 		session_end(broker->sessions, SESSION_DAEMON_STOPPING);
 	while (broker->lent_filters)
-		lent_filter_return(broker->lent_filters);
+		lent_filter_end(broker->lent_filters, SESSION_DAEMON_STOPPING);
 	sd_event_source_disable_unref(broker->limit_timer);
 	task_reader_free(broker->reader);
 	filter_engine_free(broker->engine);
@@ -71,8 +74,29 @@ Broker *broker_free(Broker *broker)
 	rate_free(broker->rates);
 	quota_free(broker->quota);
 	sink_relay_clear(&broker->relay);
+	store_free(broker->store);
 	free(broker);
 	return NULL;
+}
+
+void broker_leave(Broker *broker, bool lingering)
+{
+	LentFilter *next_lent;
+	Session *next;
+
+	for (Session *session = broker->sessions; session; session = next) {
+		next = session->next;
+		if (lingering && !session->linger)
+			continue;
+		store_session_left(session);
+		if (session->box)
+			session_leave(session);
+	}
+	for (LentFilter *lent = broker->lent_filters; lent && !lingering; lent = next_lent) {
+		next_lent = lent->next;
+		if (lent->box)
+			lent_filter_leave(lent);
+	}
 }
 
 Session *broker_find_session(const Broker *broker, uint32_t number)
@@ -110,7 +134,7 @@ void broker_end_owner(Broker *broker, const void *mark)
 	for (LentFilter *lent = broker->lent_filters; lent; lent = next_lent) {
 		next_lent = lent->next;
 		if (lent->owner.mark == mark)
-			lent_filter_return(lent);
+			lent_filter_end(lent, SESSION_CLIENT_GONE);
 	}
 
 	for (Session *session = broker->sessions; session; session = next) {

@@ -13,6 +13,7 @@
 #include "daemon/bpf_engine.h"
 #include "daemon/bpf_tasks.h"
 #include "daemon/charge.h"
+#include "daemon/process.h"
 #include "daemon/quota.h"
 #include "daemon/settings.h"
 #include "daemon/sink.h"
@@ -22,6 +23,9 @@ typedef struct Breakpoint Breakpoint;
 typedef struct Broker Broker;
 typedef struct LentFilter LentFilter;
 typedef struct Session Session;
+typedef struct SessionOwner SessionOwner;
+typedef struct Store Store;
+typedef struct StoreBox StoreBox;
 
 /* Why a session ended, as SessionClosed says it. */
 typedef enum SessionEnd {
@@ -31,7 +35,17 @@ typedef enum SessionEnd {
 	SESSION_TARGET_EXEC,
 	SESSION_ADMINISTRATOR,
 	SESSION_DAEMON_STOPPING,
+	SESSION_NOT_RESTORED, /* after a restart of the daemon */
 } SessionEnd;
+
+/* Whose an object was that is taken up, as it is written down. The process's descriptor is the hook's
+ * on success. */
+typedef struct OwnerDescription {
+	const char *bus_id;
+	const char *name;
+	uid_t uid;
+	Process *process;
+} OwnerDescription;
 
 typedef struct BrokerHooks {
 	void *userdata;
@@ -40,11 +54,17 @@ typedef struct BrokerHooks {
 	void (*on_breakpoint_disabled)(Breakpoint *breakpoint, void *userdata);
 	/* A hit of a lingering session, as JSON. Return: whether anybody was told. */
 	bool (*on_hit)(Session *session, uint32_t breakpoint, const char *json, void *userdata);
+	/* A lent filter has been called back, and is freed when this returns. */
+	void (*on_filter_returned)(LentFilter *lent, SessionEnd end, void *userdata);
+	/* What the daemon before this one left under that number could not be taken up, and is closed. */
+	void (*on_not_restored)(bool lent_filter, uint32_t number, void *userdata);
+	/* Finds the connection of an owner again. Return: 0 and *ret; -ENOENT when it is gone. */
+	int (*find_owner)(const OwnerDescription *description, SessionOwner *ret, void *userdata);
 } BrokerHooks;
 
 struct Broker {
-	sd_event *event; /* borrowed */
-	TaskReader *reader;
+	sd_event *event;    /* borrowed */
+	TaskReader *reader; /* NULL on a kernel without BTF */
 	FilterEngine *engine;
 	Features features; /* see broker_features */
 	QuotaTable *quota;
@@ -57,11 +77,12 @@ struct Broker {
 	uint32_t last_lent_filter;
 	sd_event_source *limit_timer;
 	SinkRelay relay; /* of all that is forwarded into pipes */
+	Store *store; /* NULL: nothing outlives the daemon */
 };
 
 /*
  * `event` is borrowed.
- * Return: 0 and *ret (broker_free); -EOPNOTSUPP on a kernel without BTF; negative errno.
+ * Return: 0 and *ret (broker_free); negative errno.
  */
 int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret);
 
@@ -72,8 +93,12 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
  */
 const Features *broker_features(Broker *broker);
 
-/* Ends all sessions (SESSION_DAEMON_STOPPING). Return: NULL. */
+/* Ends all sessions and calls all lent filters back (SESSION_DAEMON_STOPPING). Return: NULL. */
 Broker *broker_free(Broker *broker);
+
+/* Leaves what is written down to the daemon after this one; with `lingering` only what needs no
+ * connection to the bus. */
+void broker_leave(Broker *broker, bool lingering);
 
 Session *broker_find_session(const Broker *broker, uint32_t number);
 size_t broker_count_sessions(const Broker *broker);

@@ -8,8 +8,12 @@
 #include "daemon/bus.h"
 #include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
+#include "daemon/lent_filter.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
+
+/* Who calls without end, by our unique name, is not waited for when we leave. */
+#define LEAVE_USEC 2000000
 
 void bus_session_path(const Session *session, char ret[static BUS_MAX_PATH])
 {
@@ -67,6 +71,15 @@ void bus_log_refusal(const Caller *caller, pid_t target, const Refusal *refusal)
 		    caller->uid, refusal->text);
 }
 
+SessionOwner bus_owner(const Caller *caller)
+{
+	return (SessionOwner){.mark = caller,
+			      .uid = caller->uid,
+			      .process = &caller->process,
+			      .name = caller->name,
+			      .bus_id = caller->bus->bus_id};
+}
+
 static int refuse_other(const Caller *caller, const SessionOwner *owner, sd_bus_message *message,
 			sd_bus_error *error)
 {
@@ -89,7 +102,7 @@ int bus_check_actor(Bus *bus, Session *session, sd_bus_message *message, Session
 	    !(session->linger && caller->uid == session->owner.uid))
 		return refuse_other(caller, &session->owner, message, error);
 	bus_listen(caller, session);
-	*ret = (SessionOwner){.mark = caller, .uid = caller->uid, .process = &caller->process};
+	*ret = bus_owner(caller);
 	return 0;
 }
 
@@ -172,6 +185,33 @@ static void on_breakpoint_disabled(Breakpoint *breakpoint, void *userdata)
 	bus_breakpoint_changed(userdata, breakpoint);
 }
 
+static void on_filter_returned(LentFilter *lent, SessionEnd end, void *userdata)
+{
+	int r = bus_lend_returned(userdata, lent->number, end);
+
+	if (r < 0)
+		log_error("cannot tell that lent filter %" PRIu32 " was called back: %s",
+			  lent->number, strerror(-r));
+}
+
+static void on_not_restored(bool lent_filter, uint32_t number, void *userdata)
+{
+	const Session gone = {.number = number};
+	Bus *bus = userdata;
+	char path[BUS_MAX_PATH];
+	int r;
+
+	if (lent_filter) {
+		r = bus_lend_returned(bus, number, SESSION_NOT_RESTORED);
+	} else {
+		bus_session_path(&gone, path);
+		r = sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_MANAGER, "SessionClosed", "os", path,
+				       session_end_name(SESSION_NOT_RESTORED));
+	}
+	if (r < 0)
+		log_error("cannot tell what was not taken up: %s", strerror(-r));
+}
+
 BrokerHooks bus_hooks(Bus *bus)
 {
 	return (BrokerHooks){
@@ -179,6 +219,9 @@ BrokerHooks bus_hooks(Bus *bus)
 		.on_session_end = on_session_end,
 		.on_breakpoint_disabled = on_breakpoint_disabled,
 		.on_hit = bus_listen_on_hit,
+		.on_filter_returned = on_filter_returned,
+		.on_not_restored = on_not_restored,
+		.find_owner = bus_find_owner,
 	};
 }
 
@@ -209,6 +252,18 @@ static int connect_bus(const char *address, sd_bus **ret)
 	return 0;
 }
 
+static int read_bus_id(Bus *bus)
+{
+	sd_id128_t id;
+	int r;
+
+	r = sd_bus_get_bus_id(bus->bus, &id);
+	if (r < 0)
+		return r;
+	sd_id128_to_string(id, bus->bus_id);
+	return 0;
+}
+
 int bus_new(const char *address, Bus **ret)
 {
 	Bus *bus;
@@ -218,6 +273,8 @@ int bus_new(const char *address, Bus **ret)
 	if (!bus)
 		return -ENOMEM;
 	r = connect_bus(address, &bus->bus);
+	if (r >= 0)
+		r = read_bus_id(bus);
 	if (r < 0) {
 		bus_free(bus);
 		return r;
@@ -266,9 +323,29 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	if (r < 0)
 		return r;
 	r = sd_bus_attach_event(bus->bus, event, SD_EVENT_PRIORITY_NORMAL);
+	return r < 0 ? r : 0;
+}
+
+int bus_take_name(Bus *bus)
+{
+	int r = sd_bus_request_name(bus->bus, BUS_NAME, 0);
+
+	return r < 0 ? r : 0;
+}
+
+int bus_leave_name(Bus *bus)
+{
+	const unsigned long long until = now_usec() + LEAVE_USEC;
+	int r;
+
+	r = sd_bus_release_name(bus->bus, BUS_NAME);
 	if (r < 0)
 		return r;
-	r = sd_bus_request_name(bus->bus, BUS_NAME, 0);
+	do
+		r = sd_bus_process(bus->bus, NULL);
+	while (r > 0 && now_usec() < until);
+	if (r >= 0)
+		r = sd_bus_flush(bus->bus);
 	return r < 0 ? r : 0;
 }
 

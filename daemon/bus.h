@@ -33,6 +33,7 @@ typedef struct PolkitQuestion PolkitQuestion;
 
 typedef struct Bus {
 	sd_bus *bus;
+	char bus_id[33]; /* of this run of the message bus */
 	Broker *broker;            /* borrowed; NULL until bus_serve */
 	Caller *callers[BUS_CALLER_CHAINS]; /* lists by Caller.next; own */
 	PolkitQuestion *questions; /* list; owns; each has a caller */
@@ -79,12 +80,22 @@ Bus *bus_free(Bus *bus);
 /* The hooks by which the broker tells the bus. */
 BrokerHooks bus_hooks(Bus *bus);
 
-/* Offers the objects of `broker`, takes the name and is served by `event` from now on; both are
- * borrowed for the bus's life. Return: 0; negative errno. */
+/* Offers the objects of `broker` and is served by `event` from now on; both are borrowed for the
+ * bus's life. From here on the end of connections is heard. Return: 0; negative errno. */
 int bus_serve(Bus *bus, Broker *broker, sd_event *event);
+
+/* Takes the name: calls come in. Return: 0; negative errno. */
+int bus_take_name(Bus *bus);
+
+/* Gives the name up and answers what has come in until then; later calls wait on the bus for the
+ * next daemon. Return: 0; negative errno. */
+int bus_leave_name(Bus *bus);
 
 /* Withdraws what waits for an answer of others: call it before the broker goes. */
 void bus_stop(Bus *bus);
+
+/* The caller as an owner. */
+SessionOwner bus_owner(const Caller *caller);
 
 /* Whose connection the message is from, its process seen or not. Return: 0 and *ret, borrowed;
  * negative, and *error. */
@@ -97,6 +108,9 @@ int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *er
 int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 void bus_callers_free(Bus *bus);
+
+/* BrokerHooks.find_owner, with the Bus. */
+int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void *userdata);
 
 /*
  * The answer to a call that failed: `r` as the broker's functions return it. Ours is logged, once
@@ -165,6 +179,9 @@ void bus_admission_stop(Bus *bus);
 
 /* The filter whose path this is, or NULL. */
 LentFilter *bus_parse_filter(const Bus *bus, const char *path);
+
+/* Tells that a lent filter was called back. Return: negative errno on failure. */
+int bus_lend_returned(Bus *bus, uint32_t number, SessionEnd end);
 
 /* OpenSession and OpenSessionByPid of the Manager interface (bus_open.c). */
 int bus_method_open_session(sd_bus_message *message, void *userdata, sd_bus_error *error);

@@ -4,6 +4,10 @@
  * once, cheaply, before the call is looked at. All users' calls come by one queue, so the time that one
  * user's calls take is the time that another's wait.
  *
+ * What is refused must cost less than the bus takes to bring it, or a flood would fill the queue and nobody
+ * would be heard. So several messages are taken at each turn of the event loop, and while many wait a
+ * call beyond the limits is dropped: who sends so many does not wait for answers.
+ *
  * A call is counted before it is handled, the reading of properties and Ping included. How long it took
  * is known when the event loop comes round: then its user pays. What ends something of the user's own
  * is never refused, so that it can always be cleaned up; there can be no more of it than there was
@@ -11,11 +15,21 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "daemon/bus.h"
 #include "daemon/lent_filter.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
+
+/* How long messages are taken for at one turn, in which nothing else is looked at. */
+#define TURN_USEC 5000
+
+/* Two or three calls: who calls one after the other keeps nobody waiting, whatever it takes. */
+#define WAITING_BYTES 1024
+
+/* As much as waits when nobody waits for answers: a hundred calls. */
+#define FLOOD_BYTES 32768
 
 static void pay(Bus *bus)
 {
@@ -25,10 +39,28 @@ static void pay(Bus *bus)
 	rate_charge(bus->broker->rates, bus->payer, work_usec() - bus->work_before);
 }
 
+/* After every turn of the event loop. */
 static int on_loop_came_round(sd_event_source *source, void *userdata)
 {
-	pay(userdata);
+	const unsigned long long until = now_usec() + TURN_USEC;
+	Bus *bus = userdata;
+	int r;
+
+	do {
+		pay(bus);
+		/* What fails here fails again where the event loop does the same, which says so. */
+		r = sd_bus_process(bus->bus, NULL);
+	} while (r > 0 && now_usec() < until);
+	pay(bus);
 	return 0;
+}
+
+/* How many bytes of messages wait to be read. */
+static int count_waiting(const Bus *bus)
+{
+	int fd = sd_bus_get_fd(bus->bus), waiting;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &waiting) == 0 ? waiting : 0;
 }
 
 /* Whether the call ends something that is its sender's user's, and that is there. */
@@ -58,7 +90,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	uint64_t before;
 	Caller *caller;
 	Refusal refusal;
-	int r;
+	RateCall call;
+	int waiting, r;
 
 	bus->message_number++;
 	if (!sd_bus_message_is_method_call(message, NULL, NULL))
@@ -71,12 +104,19 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	bus->paying = true;
 	bus->payer = caller->uid;
 	bus->work_before = before;
-	r = rate_admit(bus->broker->rates, caller->uid, now_usec(),
-		       ends_own(bus, message, caller->uid), &refusal);
+	waiting = count_waiting(bus);
+	call = (RateCall){
+		.now = now_usec(),
+		.never_refused = ends_own(bus, message, caller->uid),
+		.others_wait = waiting > WAITING_BYTES,
+	};
+	r = rate_admit(bus->broker->rates, caller->uid, &call, &refusal);
 	if (r == 0)
 		return 0;
 	if (r > 0)
 		bus_log_refusal(caller, 0, &refusal);
+	if (r > 0 && waiting > FLOOD_BYTES)
+		return 1;
 	return bus_fail(r, &refusal, message, error);
 }
 

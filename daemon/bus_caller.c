@@ -215,6 +215,52 @@ static int caller_new(Bus *bus, const char *name, Caller **ret)
 	return 0;
 }
 
+/* Whether the connection is still that user's. Names are never used twice on one run of a bus. */
+static bool is_still_there(Bus *bus, const OwnerDescription *description)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	Credentials credentials;
+
+	if (strcmp(description->bus_id, bus->bus_id) != 0 ||
+	    ask_bus(bus, "GetConnectionCredentials", description->name, &reply) < 0 ||
+	    read_credentials(reply, &credentials) < 0)
+		return false;
+	return credentials.uid == description->uid;
+}
+
+int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void *userdata)
+{
+	Caller **link, *caller, **chain;
+	Bus *bus = userdata;
+
+	link = find_link(bus, description->name);
+	if (link) {
+		*ret = bus_owner(*link);
+		return 0;
+	}
+	if (!is_still_there(bus, description))
+		return -ENOENT;
+	caller = calloc(1, sizeof(*caller));
+	if (!caller)
+		return -ENOMEM;
+	caller->bus = bus;
+	caller->uid = description->uid;
+	caller->process = PROCESS_NONE;
+	caller->name = strdup(description->name);
+	if (!caller->name) {
+		caller_free(caller);
+		return -ENOMEM;
+	}
+	/* The very process that the sessions were opened for. */
+	caller->process = *description->process;
+	*description->process = PROCESS_NONE;
+	chain = chain_of(bus, caller->name);
+	caller->next = *chain;
+	*chain = caller;
+	*ret = bus_owner(caller);
+	return 0;
+}
+
 int bus_sender(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *error)
 {
 	const char *sender = sd_bus_message_get_sender(message);

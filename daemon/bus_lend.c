@@ -209,9 +209,18 @@ static int read_options(sd_bus_message *message, LendOptions *options, sd_bus_er
 	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static void filter_path(const LentFilter *lent, char ret[static BUS_MAX_PATH])
+static void filter_path(uint32_t number, char ret[static BUS_MAX_PATH])
 {
-	snprintf(ret, BUS_MAX_PATH, BUS_FILTER_PREFIX "/%" PRIu32, lent->number);
+	snprintf(ret, BUS_MAX_PATH, BUS_FILTER_PREFIX "/%" PRIu32, number);
+}
+
+int bus_lend_returned(Bus *bus, uint32_t number, SessionEnd end)
+{
+	char path[BUS_MAX_PATH];
+
+	filter_path(number, path);
+	return sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_MANAGER, "FilterReturned", "os", path,
+				  session_end_name(end));
 }
 
 static int reply_filter(sd_bus_message *message, const LentFilter *lent)
@@ -230,7 +239,7 @@ static int reply_filter(sd_bus_message *message, const LentFilter *lent)
 	char path[BUS_MAX_PATH];
 	int r;
 
-	filter_path(lent, path);
+	filter_path(lent->number, path);
 	r = sd_bus_message_new_method_return(message, &reply);
 	if (r < 0)
 		return r;
@@ -278,7 +287,7 @@ int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
 
-	owner = (SessionOwner){.mark = caller, .uid = caller->uid, .process = &caller->process};
+	owner = bus_owner(caller);
 	r = lent_filter_new(bus->broker, &owner, text, strlen(text), options.ring_bytes,
 			    options.only_when_traced, &lent, &refusal);
 	if (r > 0)
@@ -287,7 +296,7 @@ int bus_method_lend_filter(sd_bus_message *message, void *userdata, sd_bus_error
 		return bus_fail(r, &refusal, message, error);
 	r = reply_filter(message, lent);
 	if (r < 0) {
-		lent_filter_return(lent);
+		lent_filter_end(lent, SESSION_CLOSED);
 		return bus_fail(r, NULL, message, error);
 	}
 	return 1;
@@ -323,7 +332,7 @@ static int on_return_allowed(Caller *caller, sd_bus_message *message, void *user
 
 	if (!lent)
 		return bus_gone(message, error);
-	lent_filter_return(lent);
+	lent_filter_end(lent, SESSION_ADMINISTRATOR);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -336,7 +345,7 @@ static int method_return(sd_bus_message *message, void *userdata, sd_bus_error *
 				 on_return_allowed, error);
 	if (r != 0)
 		return r;
-	lent_filter_return(lent);
+	lent_filter_end(lent, SESSION_CLOSED);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -399,7 +408,7 @@ static int enumerate(sd_bus *sdbus, const char *prefix, void *userdata, char ***
 	for (const LentFilter *lent = bus->broker->lent_filters; lent; lent = lent->next) {
 		char path[BUS_MAX_PATH];
 
-		filter_path(lent, path);
+		filter_path(lent->number, path);
 		paths[i] = strdup(path);
 		if (!paths[i])
 			goto fail;

@@ -157,6 +157,7 @@ static const sd_bus_vtable manager_vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
 	SD_BUS_SIGNAL_WITH_ARGS("SessionOpened", SD_BUS_ARGS("o", session), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("SessionClosed", SD_BUS_ARGS("o", session, "s", reason), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("FilterReturned", SD_BUS_ARGS("o", filter, "s", reason), 0),
 	SD_BUS_VTABLE_END,
 };
 

@@ -127,8 +127,7 @@ static void pending_free_userdata(void *userdata)
 static int try_open(Caller *caller, Pending *pending, bool approved, Session **ret,
 		    Refusal *refusal)
 {
-	const SessionOwner owner = {
-		.mark = caller, .uid = caller->uid, .process = &caller->process};
+	const SessionOwner owner = bus_owner(caller);
 
 	return session_open(caller->bus->broker, &owner, &pending->target, approved,
 			    &pending->options, ret, refusal);

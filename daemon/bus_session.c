@@ -178,11 +178,10 @@ static int method_take_hits(sd_bus_message *message, void *userdata, sd_bus_erro
 		r = session_look(session, &actor, &refusal);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
-	r = sd_bus_reply_method_return(message, "h", session->ring_fd);
+	r = session_claim_ring(session);
 	if (r < 0)
-		return r;
-	session_claim_ring(session);
-	return r;
+		return bus_fail(r, NULL, message, error);
+	return sd_bus_reply_method_return(message, "h", session->ring_fd);
 }
 
 static int method_forward(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -365,3 +365,101 @@ int forward_finish(Forward *forward, ForwardDone done)
 	go_on(forward);
 	return 0;
 }
+
+/* ---- From one daemon to the next ---------------------------------------------------------------- */
+
+/* What forward_leave writes: this, n_marks marks whose ends count from the bytes' beginning,
+ * and n_bytes. */
+typedef struct Left {
+	uint64_t n_bytes;
+	uint64_t n_marks;
+	struct LeftMark {
+		uint64_t end;
+		uint64_t breakpoint;
+	} marks[];
+} Left;
+
+int forward_new_ended(Session *session, Forward **ret)
+{
+	Forward *forward = calloc(1, sizeof(*forward));
+
+	if (!forward)
+		return -ENOMEM;
+	forward->session = session;
+	forward->sink = SINK_NONE;
+	*ret = forward;
+	return 0;
+}
+
+const Sink *forward_sink(const Forward *forward)
+{
+	return &forward->sink;
+}
+
+ForwardFormat forward_format(const Forward *forward)
+{
+	return forward->format;
+}
+
+int forward_leave(Forward *forward, void **ret, size_t *ret_bytes)
+{
+	unsigned long long until = now_usec() + LAST_USEC;
+	size_t n_bytes, n_marks, bytes;
+	Left *left;
+	int r;
+
+	do
+		r = flush(forward);
+	while (r == 0 && now_usec() < until);
+	if (r < 0)
+		end_with(forward, r);
+	*ret = NULL;
+	*ret_bytes = 0;
+	n_bytes = forward->filled - forward->written;
+	n_marks = forward->n_marks - forward->next_mark;
+	if (n_bytes == 0)
+		return 0;
+	bytes = sizeof(*left) + n_marks * sizeof(left->marks[0]) + n_bytes;
+	left = calloc(1, bytes);
+	if (!left)
+		return -ENOMEM;
+	left->n_bytes = n_bytes;
+	left->n_marks = n_marks;
+	for (size_t i = 0; i < n_marks; i++) {
+		const Mark *mark = &forward->marks[forward->next_mark + i];
+
+		left->marks[i].end = mark->end - forward->written;
+		left->marks[i].breakpoint = mark->breakpoint;
+	}
+	memcpy(&left->marks[n_marks], forward->bytes + forward->written, n_bytes);
+	*ret = left;
+	*ret_bytes = bytes;
+	return 0;
+}
+
+int forward_go_on(Forward *forward, const void *from, size_t bytes)
+{
+	const Left *left = from;
+	uint64_t before = 0;
+	int r;
+
+	if (bytes < sizeof(*left) || left->n_marks == 0 || left->n_marks > BATCH_RECORDS ||
+	    left->n_bytes >= bytes ||
+	    bytes != sizeof(*left) + left->n_marks * sizeof(left->marks[0]) + left->n_bytes)
+		return -EBADMSG;
+	for (size_t i = 0; i < left->n_marks; i++) {
+		if (left->marks[i].end <= before || left->marks[i].end > left->n_bytes ||
+		    left->marks[i].breakpoint > UINT32_MAX)
+			return -EBADMSG;
+		before = left->marks[i].end;
+		forward->marks[i] = (Mark){.end = before,
+					   .breakpoint = (uint32_t)left->marks[i].breakpoint};
+	}
+	if (before != left->n_bytes)
+		return -EBADMSG;
+	r = append(forward, &left->marks[left->n_marks], left->n_bytes);
+	if (r < 0)
+		return r;
+	forward->n_marks = (unsigned)left->n_marks;
+	return wait_for(forward, true);
+}

@@ -38,6 +38,24 @@ int forward_parse_format(const char *name, ForwardFormat *ret, Refusal *refusal)
 int forward_new(Session *session, Sink *sink, ForwardFormat format, Forward **ret);
 Forward *forward_free(Forward *forward);
 
+/* One whose end has come before. Return: 0 and *ret (forward_free); -ENOMEM. */
+int forward_new_ended(Session *session, Forward **ret);
+
+/* Of a forwarding that has not ended: where to. */
+const Sink *forward_sink(const Forward *forward);
+ForwardFormat forward_format(const Forward *forward);
+
+/*
+ * Delivers what has been taken out of the ring as far as the reader has room, within a few milliseconds,
+ * and takes nothing more; the rest is for forward_go_on. Return: 0 and *ret (free(); NULL where there is
+ * no rest); -ENOMEM.
+ */
+int forward_leave(Forward *forward, void **ret, size_t *ret_bytes);
+
+/* Has a new forwarding deliver what forward_leave left, before anything else. Return: 0; -EBADMSG; another
+ * negative errno. */
+int forward_go_on(Forward *forward, const void *left, size_t bytes);
+
 /* Delivers what the reader has room for now, within a few milliseconds, and ends. */
 void forward_end(Forward *forward);
 

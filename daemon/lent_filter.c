@@ -5,6 +5,8 @@
 #include "daemon/authority.h"
 #include "daemon/lent_filter.h"
 #include "daemon/process.h"
+#include "daemon/store.h"
+#include "daemon/store_object.h"
 #include "daemon/supported.h"
 #include "daemon/util.h"
 
@@ -74,10 +76,11 @@ static int check_capture(const Spec *spec, uint64_t ring_bytes, Refusal *refusal
 		"add \"hits-bytes\", or leave this out");
 }
 
-static LentFilter *lent_filter_free(LentFilter *lent)
+LentFilter *lent_filter_discard(LentFilter *lent)
 {
 	if (!lent)
 		return NULL;
+	store_release(lent->broker->store, &lent->box);
 	filter_free(lent->filter);
 	spec_free(lent->spec);
 	close_fd(lent->ring_fd);
@@ -111,13 +114,13 @@ static int name_charge(const LentFilter *lent)
 	return charge_name(lent->charge, &names);
 }
 
-static int build(LentFilter *lent, const FilterLoan *loan, uint64_t ring_bytes, Refusal *refusal)
+static int build(LentFilter *lent, const FilterLoan *loan, Refusal *refusal)
 {
 	Broker *broker = lent->broker;
 	int r;
 
-	if (ring_bytes) {
-		lent->ring_fd = filter_ring_new(ring_bytes);
+	if (lent->ring_bytes) {
+		lent->ring_fd = filter_ring_new(lent->ring_bytes);
 		if (lent->ring_fd < 0)
 			return lent->ring_fd;
 	}
@@ -129,7 +132,7 @@ static int build(LentFilter *lent, const FilterLoan *loan, uint64_t ring_bytes, 
 	if (r < 0)
 		return r;
 	filter_set_state(lent->filter, FILTER_ENABLED);
-	return 0;
+	return store_lent_filter(lent, refusal);
 }
 
 int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text, size_t length,
@@ -168,16 +171,17 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 		lent->owner = *owner;
 		lent->spec = spec;
 		lent->ring_fd = -EBADF;
+		lent->ring_bytes = ring_bytes;
 		lent->charge = charge;
 		lent->number = ++broker->last_lent_filter;
-		r = build(lent, &loan, ring_bytes, refusal);
+		r = build(lent, &loan, refusal);
 	} else {
 		spec_free(spec);
 		charge_release(charge);
 		r = -ENOMEM;
 	}
 	if (r != 0) {
-		lent_filter_free(lent);
+		lent_filter_discard(lent);
 		return r;
 	}
 	lent->next = broker->lent_filters;
@@ -186,15 +190,50 @@ int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text,
 	return 0;
 }
 
-void lent_filter_return(LentFilter *lent)
+/* Out of the broker's list. */
+static void take_out(LentFilter *lent)
 {
-	Broker *broker = lent->broker;
 	LentFilter **at;
 
-	for (at = &broker->lent_filters; *at != lent; at = &(*at)->next)
+	for (at = &lent->broker->lent_filters; *at != lent; at = &(*at)->next)
 		;
 	*at = lent->next;
-	lent_filter_free(lent);
+}
+
+void lent_filter_end(LentFilter *lent, SessionEnd end)
+{
+	BrokerHooks *hooks = &lent->broker->hooks;
+
+	filter_set_state(lent->filter, FILTER_REVOKED);
+	hooks->on_filter_returned(lent, end, hooks->userdata);
+	take_out(lent);
+	lent_filter_discard(lent);
+}
+
+void lent_filter_leave(LentFilter *lent)
+{
+	take_out(lent);
+	store_leave(&lent->box);
+	lent->filter = filter_leave(lent->filter);
+	lent_filter_discard(lent);
+}
+
+int lent_filter_adopt(LentFilter *lent)
+{
+	Broker *broker = lent->broker;
+	QuotaAmounts amounts = {};
+	int r;
+
+	amounts.of[QUOTA_LENT_FILTERS] = 1;
+	amounts.of[QUOTA_RING_BYTES] = lent->ring_bytes;
+	r = charge_restore(broker->charges, lent->owner.uid, &amounts, &lent->charge);
+	if (r == 0)
+		r = name_charge(lent);
+	if (r < 0)
+		return r;
+	lent->next = broker->lent_filters;
+	broker->lent_filters = lent;
+	return 0;
 }
 
 LentFilter *lent_filter_find(const Broker *broker, uint32_t number)

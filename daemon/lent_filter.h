@@ -20,10 +20,12 @@ struct LentFilter {
 	LentFilter *next;
 	uint32_t number;
 	SessionOwner owner;
-	Spec *spec;
+	Spec *spec; /* NULL of one that was taken up: it is compiled already */
 	Filter *filter;
 	Charge *charge; /* for it and its ring */
 	int ring_fd; /* -EBADF without a ring */
+	uint64_t ring_bytes;
+	StoreBox *box; /* NULL: it does not outlive the daemon */
 };
 
 /*
@@ -35,8 +37,20 @@ struct LentFilter {
 int lent_filter_new(Broker *broker, const SessionOwner *owner, const char *text, size_t length,
 		    uint64_t ring_bytes, bool only_when_traced, LentFilter **ret, Refusal *refusal);
 
-/* Revokes it, takes it out of the broker's list and frees it. */
-void lent_filter_return(LentFilter *lent);
+/* Revokes it, tells the hook, takes it out of the broker's list and frees it. */
+void lent_filter_end(LentFilter *lent, SessionEnd end);
+
+/* Frees it and leaves it to the daemon after this one. */
+void lent_filter_leave(LentFilter *lent);
+
+/*
+ * A filter that the daemon before this one lent, as restore.c has put it together: charges it and puts it
+ * into the broker's list. On failure it stays the caller's. Return: 0; negative errno.
+ */
+int lent_filter_adopt(LentFilter *lent);
+
+/* One that is in no list. Return: NULL. */
+LentFilter *lent_filter_discard(LentFilter *lent);
 
 LentFilter *lent_filter_find(const Broker *broker, uint32_t number);
 

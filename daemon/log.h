@@ -17,6 +17,7 @@
 #define LOG_ID_APPROVED       "MESSAGE_ID=599ffd312ed84e59bafb90eb659aeac1"
 #define LOG_ID_INSIDE         "MESSAGE_ID=4c136a573483497fa52ed8486881567d"
 #define LOG_ID_CANNOT_SERVE   "MESSAGE_ID=dc0501aaca0849aeab0736ca7dcb54c0"
+#define LOG_ID_NOT_RESTORED   "MESSAGE_ID=e5ca8e46cc7b42c4b87ab58f7dd046ef"
 
 /* What a message is about: the fields that the journal gets beside the text. */
 typedef struct LogContext {

@@ -160,6 +160,20 @@ int process_from_pid(pid_t pid, Process *ret, Refusal *refusal)
 	return 0;
 }
 
+int process_adopt(int *fd, pid_t pid, uint64_t exec_id, Process *ret)
+{
+	long now;
+	int r;
+
+	r = pidfd_read_pid(*fd, &now);
+	if (r == -ENODATA || (r == 0 && now != pid && now != -1))
+		return -EBADMSG;
+	if (r < 0)
+		return r;
+	*ret = (Process){.pid = pid, .pidfd = take_fd(fd), .exec_id = exec_id};
+	return 0;
+}
+
 void process_clear(Process *process)
 {
 	process->pidfd = close_fd(process->pidfd);
@@ -179,6 +193,12 @@ int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret,
 	int looked, r;
 
 	r = task_reader_read(reader, process->pid, &tasks);
+	if (r == -EOPNOTSUPP)
+		return refuse(refusal, REFUSED_NOT_SUPPORTED,
+			      "This kernel has no BTF (/sys/kernel/btf/vmlinux), without which "
+			      "nobody can tell surely who may debug whom: /proc does not show the "
+			      "user namespace of a process. Run a kernel built with "
+			      "CONFIG_DEBUG_INFO_BTF.");
 	if (r < 0 && r != -ESRCH)
 		return r;
 	looked = r;

@@ -33,6 +33,12 @@ int process_from_pidfd(int fd, Process *ret, Refusal *refusal);
 /* From a process id. Return: 0 and *ret; REFUSED_NO_SUCH_TARGET; negative errno. */
 int process_from_pid(pid_t pid, Process *ret, Refusal *refusal);
 
+/*
+ * From a descriptor that an earlier daemon had, and the id that it stood for then; the process may have
+ * exited. Takes *fd over on success. Return: 0 and *ret; -EBADMSG; another negative errno.
+ */
+int process_adopt(int *fd, pid_t pid, uint64_t exec_id, Process *ret);
+
 void process_clear(Process *process);
 
 /* Whether it has exited, all its threads included; a zombie has. */

@@ -156,8 +156,9 @@ static void spend(const RateTable *table, RateUser *user, RateResource resource,
 		user->level[resource] = lowest;
 }
 
-int rate_admit(RateTable *table, uid_t uid, uint64_t now, bool never_refused, Refusal *refusal)
+int rate_admit(RateTable *table, uid_t uid, const RateCall *call, Refusal *refusal)
 {
+	const uint64_t now = call->now;
 	RateUser *user = find(table, uid);
 	int r;
 
@@ -168,10 +169,12 @@ int rate_admit(RateTable *table, uid_t uid, uint64_t now, bool never_refused, Re
 		if (r < 0)
 			return r;
 	}
-	for (RateResource i = 0; i < RATE_RESOURCES && !never_refused; i++) {
+	for (RateResource i = 0; i < RATE_RESOURCES && !call->never_refused; i++) {
 		/* A whole call, or any time at all. */
 		int64_t least = i == RATE_CALLS ? MILLION : 1;
 
+		if (i == RATE_BUSY && !call->others_wait)
+			continue;
 		if (user->level[i] < least)
 			return refuse(refusal, REFUSED_QUOTA_EXCEEDED,
 				      "the quota \"%s\" of user %u is %" PRIu64

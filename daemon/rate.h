@@ -27,13 +27,19 @@ typedef struct RateTable RateTable;
 int rate_new(const uint64_t limits[static RATE_RESOURCES], RateTable **ret);
 RateTable *rate_free(RateTable *table);
 
+/* What is to be known of a call. */
+typedef struct RateCall {
+	uint64_t now;       /* microseconds, never less than before */
+	bool never_refused; /* counted all the same */
+	bool others_wait;   /* more calls are there: only then is the time short */
+} RateCall;
+
 /*
- * Counts a call of uid at the time `now` (microseconds, never less than before). One that must not be
- * refused is counted all the same.
+ * Counts a call of uid.
  *
  * Return: 0; REFUSED_QUOTA_EXCEEDED, *refusal naming the quota, its value and what to do; -ENOMEM.
  */
-int rate_admit(RateTable *table, uid_t uid, uint64_t now, bool never_refused, Refusal *refusal);
+int rate_admit(RateTable *table, uid_t uid, const RateCall *call, Refusal *refusal);
 
 /* A call that rate_admit has counted took so long. */
 void rate_charge(RateTable *table, uid_t uid, uint64_t usec);

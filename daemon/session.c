@@ -12,6 +12,8 @@
 #include "daemon/log.h"
 #include "daemon/session.h"
 #include "daemon/spec.h"
+#include "daemon/store.h"
+#include "daemon/store_object.h"
 #include "daemon/supported.h"
 #include "daemon/util.h"
 
@@ -30,6 +32,8 @@ const char *session_end_name(SessionEnd end)
 		return "administrator";
 	case SESSION_DAEMON_STOPPING:
 		return "daemon-stopping";
+	case SESSION_NOT_RESTORED:
+		return "not-restored";
 	}
 	return "closed";
 }
@@ -39,6 +43,7 @@ static Session *session_free(Session *session)
 {
 	if (!session)
 		return NULL;
+	store_release(session->broker->store, &session->box);
 	hit_signals_free(session->signals);
 	forward_free(session->forward);
 	target_watch_free(session->watch);
@@ -131,7 +136,8 @@ static int session_build(Session *session, Refusal *refusal)
 	if (r < 0)
 		return r;
 	/* The watch stands now: an exec before it shows here, a later one raises it. */
-	return check_access(session, &session->owner, NULL, refusal);
+	r = check_access(session, &session->owner, NULL, refusal);
+	return r != 0 ? r : store_session(session, refusal);
 }
 
 int session_open(Broker *broker, const SessionOwner *owner, Process *target, bool approved,
@@ -165,6 +171,7 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 		session->ring_bytes = ring_bytes;
 		session->target = *target;
 		session->approved = approved;
+		session->number = broker->last_session + 1;
 		if (options->client)
 			strncpy(session->client, options->client, SESSION_MAX_CLIENT_NAME);
 		r = session_build(session, refusal);
@@ -182,7 +189,7 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 		return r;
 	}
 
-	session->number = ++broker->last_session;
+	broker->last_session = session->number;
 	session->next = broker->sessions;
 	broker->sessions = session;
 	*target = PROCESS_NONE;
@@ -200,10 +207,30 @@ static void release_breakpoint(Session *session, Breakpoint *breakpoint)
 	breakpoint_free(breakpoint);
 }
 
+/* Takes it out of the broker's list. */
+static void unlink_session(Session *session)
+{
+	Session **at;
+
+	for (at = &session->broker->sessions; *at != session; at = &(*at)->next)
+		;
+	*at = session->next;
+}
+
+Session *session_discard(Session *session)
+{
+	while (session->breakpoints) {
+		Breakpoint *next = session->breakpoints->next;
+
+		release_breakpoint(session, session->breakpoints);
+		session->breakpoints = next;
+	}
+	return session_free(session);
+}
+
 void session_end(Session *session, SessionEnd end)
 {
 	Broker *broker = session->broker;
-	Session **at;
 
 	silence(session);
 	/* Then the counts are the last ones, and say what did not reach the reader. */
@@ -211,22 +238,57 @@ void session_end(Session *session, SessionEnd end)
 		forward_end(session->forward);
 	broker->hooks.on_session_end(session, end, broker->hooks.userdata);
 
+	unlink_session(session);
+	session_discard(session);
+}
+
+void session_leave(Session *session)
+{
 	while (session->breakpoints) {
 		Breakpoint *next = session->breakpoints->next;
 
-		release_breakpoint(session, session->breakpoints);
+		breakpoint_leave(session->breakpoints);
 		session->breakpoints = next;
 	}
-	for (at = &broker->sessions; *at != session; at = &(*at)->next)
-		;
-	*at = session->next;
+	store_leave(&session->box);
+	unlink_session(session);
 	session_free(session);
+}
+
+bool session_resume(Session *session, SessionEnd *ret_end)
+{
+	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+	Broker *broker = session->broker;
+	Refusal refusal;
+	int r;
+
+	r = process_look(&session->target, broker->reader, &tasks, &refusal);
+	if (r == 0)
+		r = target_watch_new(broker->event, broker->reader, &session->target, &tasks,
+				     on_target_end, session, &session->watch);
+	/* As when it was opened: an exec before the watch stood shows now. */
+	if (r == 0) {
+		task_facts_clear(&tasks);
+		tasks = (TaskFactsList){};
+		r = process_look(&session->target, broker->reader, &tasks, &refusal);
+	}
+	if (r == 0)
+		return true;
+	if (process_has_exited(&session->target))
+		*ret_end = SESSION_TARGET_EXITED;
+	else
+		*ret_end = r == REFUSED_TARGET_EXITED || r == -EINTR ? SESSION_TARGET_EXEC
+								      : SESSION_NOT_RESTORED;
+	return false;
 }
 
 void session_orphan(Session *session)
 {
 	session->owner.mark = NULL;
 	session->owner.process = NULL;
+	session->owner.name = NULL;
+	/* Without its owner, whose descriptor went too. */
+	store_session_anew(session);
 }
 
 int session_look(const Session *session, const SessionOwner *actor, Refusal *refusal)
@@ -292,6 +354,11 @@ int session_add_breakpoint(Session *session, const SessionOwner *actor, const ch
 	session->last_breakpoint++;
 	breakpoint->next = session->breakpoints;
 	session->breakpoints = breakpoint;
+	r = store_breakpoint(breakpoint);
+	if (r < 0) {
+		session_remove_breakpoint(breakpoint);
+		return r;
+	}
 	*ret = breakpoint;
 	return 0;
 }
@@ -305,6 +372,7 @@ void session_remove_breakpoint(Breakpoint *breakpoint)
 		;
 	*at = breakpoint->next;
 	release_breakpoint(session, breakpoint);
+	store_session_anew(session);
 }
 
 Breakpoint *session_find_breakpoint(const Session *session, uint32_t number)

@@ -26,9 +26,11 @@ const char *session_end_name(SessionEnd end);
 /* Who asked for the session, or for something of it, as the bus face knows it: an opaque mark of the
  * connection, and the process that opened it. Borrowed: until session_orphan. */
 typedef struct SessionOwner {
-	const void *mark;
+	const void *mark; /* NULL: it is gone */
 	uid_t uid;
 	const Process *process;
+	const char *name;   /* unique, of the connection */
+	const char *bus_id; /* of the run of the bus that it is on */
 } SessionOwner;
 
 typedef struct Forward Forward;
@@ -74,6 +76,9 @@ struct Session {
 
 	TargetWatch *watch;
 	SessionEnd ending; /* with HITS_FORWARDED: why it ends once the last hits are delivered */
+
+	StoreBox *box;       /* NULL: it does not outlive the daemon */
+	uint32_t generation; /* of what lies there */
 };
 
 /*
@@ -89,6 +94,21 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 
 /* Revokes and removes its breakpoints, tells the hook and frees it. */
 void session_end(Session *session, SessionEnd end);
+
+/* Frees it and leaves all that it has to the daemon after this one: nothing is revoked, disabled or
+ * told. */
+void session_leave(Session *session);
+
+/* What there is of a session that is in no list: revokes, frees. Return: NULL. */
+Session *session_discard(Session *session);
+
+/*
+ * Watches the target of a session that was taken up, and which may have ended meanwhile: then *ret_end
+ * says how, and the session is to be ended.
+ *
+ * Return: whether it goes on.
+ */
+bool session_resume(Session *session, SessionEnd *ret_end);
 
 /* Its owner's connection is gone, and it lingers. */
 void session_orphan(Session *session);
@@ -118,14 +138,14 @@ int session_enable_breakpoint(Breakpoint *breakpoint, const SessionOwner *actor,
 
 /*
  * Claim the ring: for a client, who then is its only reader (the descriptor stays the session's; claim
- * it once the reply is queued), or for `sink` (borrowed), into which the daemon writes every hit from now
+ * it before it is given away: that holds for the next daemon too), or for `sink` (borrowed), into which the daemon writes every hit from now
  * on, those included that are in the ring already.
  *
  * Return: 0; REFUSED_INVALID_ARGUMENT when it is claimed already, or the sink is none; as access_check;
  * negative errno.
  */
 int session_check_unclaimed(const Session *session, Refusal *refusal);
-void session_claim_ring(Session *session);
+int session_claim_ring(Session *session);
 int session_forward(Session *session, const SessionOwner *actor, int sink_fd, const char *format,
 		    Refusal *refusal);
 

@@ -6,6 +6,7 @@
 #include "daemon/forward.h"
 #include "daemon/hit_signals.h"
 #include "daemon/session.h"
+#include "daemon/store_object.h"
 
 int session_check_unclaimed(const Session *session, Refusal *refusal)
 {
@@ -24,10 +25,18 @@ int session_check_unclaimed(const Session *session, Refusal *refusal)
 	return 0;
 }
 
-void session_claim_ring(Session *session)
+int session_claim_ring(Session *session)
 {
-	session->signals = hit_signals_free(session->signals);
+	int r;
+
 	session->hits_use = HITS_TAKEN;
+	r = store_session_changed(session);
+	if (r < 0) {
+		session->hits_use = HITS_UNCLAIMED;
+		return r;
+	}
+	session->signals = hit_signals_free(session->signals);
+	return 0;
 }
 
 int session_forward(Session *session, const SessionOwner *actor, int sink_fd, const char *format,
@@ -56,7 +65,12 @@ int session_forward(Session *session, const SessionOwner *actor, int sink_fd, co
 	if (r != 0)
 		return r;
 	session->hits_use = HITS_FORWARDED;
-	return 0;
+	r = store_session_changed(session);
+	if (r < 0) {
+		session->forward = forward_free(session->forward);
+		session->hits_use = HITS_UNCLAIMED;
+	}
+	return r;
 }
 
 void session_count_hit(Session *session, uint32_t number, bool delivered)

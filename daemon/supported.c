@@ -71,8 +71,9 @@ int supported_lent(const Features *features, bool with_ring, bool only_when_trac
 	if (!features->btf)
 		return refuse(refusal, REFUSED_NOT_SUPPORTED,
 			      "%s: this kernel has no BTF (/sys/kernel/btf/vmlinux), without which "
-			      "a lent filter cannot tell whose thread it runs in; open a session "
-			      "instead, or run a kernel built with CONFIG_DEBUG_INFO_BTF.",
+			      "a lent filter cannot tell whose thread it runs in; run a kernel "
+			      "built with "
+			      "CONFIG_DEBUG_INFO_BTF.",
 			      only_when_traced ? "only-when-traced" : "LendFilter");
 	if (!with_ring &&
 	    !(features->suppress_signal && features->suppress_sigtrap && features->suppress_limit))

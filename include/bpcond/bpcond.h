@@ -138,7 +138,9 @@ enum bpcond_end {
 	BPCOND_CLOSED,      /* by bpcond_session_close */
 	BPCOND_CLOSED_BY_ADMINISTRATOR,
 	BPCOND_DAEMON_STOPPED, /* in good order: no hits any more */
-	BPCOND_DAEMON_LOST,    /* it left the bus, or the bus left us */
+	/* It left the bus and did not come back with this session, or the bus left us. A daemon that
+	 * systemd restarts comes back with it: then nothing is noticed but that calls take longer. */
+	BPCOND_DAEMON_LOST,
 };
 
 /*
@@ -346,7 +348,7 @@ int bpcond_breakpoint_take_events(bpcond_breakpoint *breakpoint, bpcond_event **
  * fires. Of other tasks not even counts are kept.
  *
  * It is called back (nothing is a hit any more) when it is returned, when this connection to the bus
- * ends, and when the daemon is stopped.
+ * ends, and when the daemon is stopped; not when it is restarted.
  */
 typedef struct bpcond_filter_options {
 	size_t size; /* sizeof(bpcond_filter_options) */

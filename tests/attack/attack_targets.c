@@ -521,10 +521,10 @@ static void more_threads_than_descriptors(void)
 	unsigned n;
 
 	snprintf(number, sizeof(number), "%d", CROWD);
-	target_start(&target, "crowd", number, NULL);
+	target_start(&target, "chorus", number, NULL);
 	bus_open_session(bus, target.pid, &session);
 	bus_add(&session, &breakpoint, "{'address':'0x%lx','events':true}",
-		target_address_of(&target, "crowd_work"));
+		target_address_of(&target, "chorus_work"));
 	ck_assert_uint_eq(breakpoint.n_threads, CROWD + 1);
 	n = take_all_events(&breakpoint, fds, CROWD + 64);
 	ck_assert_uint_eq(n, CROWD + 1);

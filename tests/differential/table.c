@@ -252,7 +252,7 @@ const TableCase table_cases[] = {
 	{IS(OP("and", "2,4"), "1"), TRUE},
 	{IS(OP("or", "0," REG(R8)), "1"), TRUE},
 	{OP("!", REG(RDX)), TRUE},
-	{"{\"!\":{\"reg\":\"rcx\"}}", FALSE},
+	{"{\"!\":{\"reg\":\"" RCX "\"}}", FALSE},
 	{IS(OP("!", OP("!", REG(R8))), "1"), TRUE},
 	{OP("!", LOAD("u8", "0")), FAULT},
 
@@ -285,10 +285,18 @@ const TableCase table_cases[] = {
 	{OP("masked", REG(EFLAGS) ",1,1"), FALSE},
 	{OP("masked", REG(EFLAGS) ",1,0"), TRUE},
 	{OP("masked", REG(RCX) "," UMAX ",-1"), TRUE},
-	{"{\"registers\":{\"r8\":8,\"rbx\":{\"param\":\"limit\"},\"edi\":-1,\"cs\":51}}", TRUE},
-	{"{\"registers\":{\"r8\":8,\"edi\":4294967295}}", FALSE},
-	{"{\"registers\":{\"rax\":\"0x8877665544f3e2d1\"}}", TRUE},
-	{"{\"registers\":{\"r8\":9,\"r9\":" LOAD("u8", "0") "}}", FALSE},
+#if MACHINE_X86
+	{"{\"registers\":{\"" R8 "\":8,\"" RBX "\":{\"param\":\"limit\"},\"edi\":-1,\"cs\":51}}",
+	 TRUE},
+	{"{\"registers\":{\"" R8 "\":8,\"edi\":4294967295}}", FALSE},
+#elif MACHINE_ARM64
+	{"{\"registers\":{\"x8\":8,\"x1\":{\"param\":\"limit\"},\"w5\":4294967295,\"w7\":"
+	 "4294967295}}",
+	 TRUE},
+	{"{\"registers\":{\"x8\":8,\"w5\":-1}}", FALSE},
+#endif
+	{"{\"registers\":{\"" RAX "\":\"0x8877665544f3e2d1\"}}", TRUE},
+	{"{\"registers\":{\"" R8 "\":9,\"" R9 "\":" LOAD("u8", "0") "}}", FALSE},
 
 	/* loads across a page end */
 	{IS(LOAD("u8", LAST_BYTE), "0"), TRUE},

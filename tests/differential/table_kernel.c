@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 
 #include "tests/differential/kernel.h"
+#include "tests/differential/registers.h"
 #include "tests/differential/table.h"
 
 enum {
@@ -68,7 +69,7 @@ static bool try_among_texts(Kernel *kernel, const TableCase *table_case, const W
 	n += (size_t)snprintf(text, size, "{\"if\":[{\"==\":[{\"var\":\"tid\"},-1]},{\"or\":[");
 	for (int i = 0; i <= CONDITION_FEW_TEXTS; i++)
 		n += (size_t)snprintf(text + n, size - n,
-				      "%s{\"string-equals\":[{\"reg\":\"rdi\"},\"text %d\"]}",
+				      "%s{\"string-equals\":[{\"reg\":\"" RDI "\"},\"text %d\"]}",
 				      i == 0 ? "" : ",", i);
 	snprintf(text + n, size - n, "]},%s]}", table_case->condition);
 	ok = try_tree(kernel, table_case, text, world);

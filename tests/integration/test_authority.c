@@ -271,14 +271,14 @@ START_TEST(a_threads_descriptor)
 END_TEST
 
 /* Runs intruder as another user; what it said is compared by its beginning. */
-static void intrude(const char *path, const char *interface, const char *member, bool property,
-		    char said[static 512])
+static void intrude_as(const char *path, const char *interface, const char *member,
+		       const char *mode, char said[static 512])
 {
 	const char *argv[] = {integration_program("tests/targets/intruder"),
 			      path,
 			      interface,
 			      member,
-			      property ? "get" : NULL,
+			      mode,
 			      NULL};
 	ssize_t n;
 	int out[2];
@@ -292,6 +292,12 @@ static void intrude(const char *path, const char *interface, const char *member,
 	ck_assert_int_gt(n, 0);
 	said[n] = '\0';
 	close(out[0]);
+}
+
+static void intrude(const char *path, const char *interface, const char *member, bool property,
+		    char said[static 512])
+{
+	intrude_as(path, interface, member, property ? "get" : NULL, said);
 }
 
 START_TEST(another_users_session)
@@ -325,6 +331,14 @@ START_TEST(another_users_session)
 	intrude(breakpoint.path, BREAKPOINT_INTERFACE, "Address", true, said);
 	ck_assert_msg(strncmp(said, "error ", 6) == 0 || strcmp(said, "done 0\n") == 0,
 		      "Address: %s", said);
+
+	/* of the session what a listing says, of the breakpoint nothing */
+	intrude_as(session.path, SESSION_INTERFACE, "GetAll", "all", said);
+	ck_assert_str_eq(said, "done Target Uid \n");
+	intrude_as(breakpoint.path, BREAKPOINT_INTERFACE, "GetAll", "all", said);
+	ck_assert_msg(strncmp(said, "error ", 6) == 0, "%s", said);
+	intrude(session.path, SESSION_INTERFACE, "Breakpoints", true, said);
+	ck_assert_msg(strncmp(said, "error ", 6) == 0, "%s", said);
 
 	target_ask(&target, "called", "call 10");
 	bus_counts(&breakpoint, &counts);

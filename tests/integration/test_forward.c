@@ -14,6 +14,7 @@
 
 #include "tests/support/bus.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/process.h"
 #include "tests/support/reader.h"
 #include "tests/support/target.h"
@@ -39,13 +40,13 @@ typedef struct Scene {
 	Reader reader;
 } Scene;
 
-#define PLAIN "{'address': '0x%lx', 'capture': {'registers': ['rdi']}}"
+#define PLAIN "{'address': '0x%lx', 'capture': {'registers': ['" ARG1 "']}}"
 /* A record of more than a page, a line of three. */
-#define LARGE                                                    \
-	"{'address': '0x%lx', 'capture': {'registers': ['rdi']," \
-	" 'memory': [{'at': {'reg': 'rsp'}, 'length': 1024},"    \
-	" {'at': {'reg': 'rsp'}, 'length': 1024},"               \
-	" {'at': {'reg': 'rsp'}, 'length': 1024},"               \
+#define LARGE                                                         \
+	"{'address': '0x%lx', 'capture': {'registers': ['" ARG1 "']," \
+	" 'memory': [{'at': {'reg': 'rsp'}, 'length': 1024},"         \
+	" {'at': {'reg': 'rsp'}, 'length': 1024},"                    \
+	" {'at': {'reg': 'rsp'}, 'length': 1024},"                    \
 	" {'at': {'reg': 'rsp'}, 'length': 1000}]}}"
 
 #pragma GCC diagnostic push
@@ -450,7 +451,7 @@ static void library_session(Reader *reader, Target *target, enum bpcond_forward 
 					  .hits_bytes = 1 << 20,
 					  .forward = forward,
 					  .forward_fd = reader->write_fd};
-	bpcond_request request = {.size = sizeof(request), .registers = "rdi"};
+	bpcond_request request = {.size = sizeof(request), .registers = ARG1};
 	char location[32];
 
 	snprintf(location, sizeof(location), "0x%lx", target_address_of(target, "instruction"));

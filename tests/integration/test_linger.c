@@ -16,6 +16,7 @@
 #include "tests/support/bus.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/process.h"
 #include "tests/support/target.h"
 
@@ -52,7 +53,7 @@ static void open_lingering(sd_bus *bus, pid_t pid, BusSession *ret)
 
 static void add(const BusSession *session, const Target *target, BusBreakpoint *ret)
 {
-	bus_add(session, ret, "{'address': '0x%lx', 'capture': {'registers': ['rdi']}}",
+	bus_add(session, ret, "{'address': '0x%lx', 'capture': {'registers': ['" ARG1 "']}}",
 		target_address_of(target, "loop_work"));
 }
 
@@ -233,7 +234,7 @@ START_TEST(hits_are_signals)
 			 "{\"breakpoint\":1,\"sequence\":%u,\"pid\":%d,\"tid\":%d,\"cpu\":", i - 1,
 			 target.pid, target.pid);
 		ck_assert_msg(strncmp(ear.json, expected, strlen(expected)) == 0, "%s", ear.json);
-		ck_assert_ptr_nonnull(strstr(ear.json, "\"registers\":{\"rdi\":\"0x"));
+		ck_assert_ptr_nonnull(strstr(ear.json, "\"registers\":{\"" ARG1 "\":\"0x"));
 	}
 	ck_assert_uint_eq(session_number(&session, "Dropped"), 0);
 }
@@ -472,6 +473,36 @@ START_TEST(confined_caller)
 }
 END_TEST
 
+/* The number would mean another process there. */
+START_TEST(other_pid_namespace)
+{
+	sd_bus *bus = bus_connect();
+	char command[512], said[1024] = "";
+	Target target;
+	ssize_t n;
+	int fds[2];
+	pid_t pid;
+
+	target_start(&target, "loop", NULL, NULL);
+	ck_assert_int_eq(pipe(fds), 0);
+	snprintf(command, sizeof(command),
+		 "exec unshare --pid --fork setpriv --reuid %s --regid %s --clear-groups "
+		 "busctl call org.bpcond1 " MANAGER_PATH " " MANAGER_INTERFACE
+		 " OpenSessionByPid 'ua{sv}' %d 1 linger b true 2>&1",
+		 ENVIRONMENT_USER_A, ENVIRONMENT_USER_A, target.pid);
+	pid = helper_spawn("root", (const char *const[]){"sh", "-c", command, NULL}, -EBADF,
+			   fds[1]);
+	close(fds[1]);
+	ck_assert_int_ne(helper_wait(pid, DEADLINE_MS), 0);
+	n = read(fds[0], said, sizeof(said) - 1);
+	ck_assert_int_gt(n, 0);
+	ck_assert_msg(strstr(said, "another pid namespace") != NULL, "%s", said);
+	ck_assert_ptr_nonnull(strstr(said, "use OpenSession with a pidfd"));
+	wait_sessions(bus, 0);
+	close(fds[0]);
+}
+END_TEST
+
 static void expect_option(sd_bus *bus, const char *part, const char *method, const char *types, ...)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -523,6 +554,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "it ends with its target", ends_with_its_target);
 	integration_add(suite, "who may close it", who_may_close);
 	integration_add(suite, "a confined caller", confined_caller);
+	integration_add(suite, "a caller in another pid namespace", other_pid_namespace);
 	integration_add(suite, "the option", the_option);
 	return integration_run(suite, argc, argv);
 }

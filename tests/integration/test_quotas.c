@@ -155,6 +155,9 @@ static void take_event(const BusBreakpoint *breakpoint, int *ret)
 
 START_TEST(events_kept_after_remove)
 {
+	if (bus_signals_are_refused())
+		return;
+
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus *bus = bus_connect();
 	BusBreakpoint breakpoint;
@@ -237,6 +240,9 @@ static int lend(sd_bus *bus, char path[static 64], sd_bus_error *error)
 
 START_TEST(programs_kept_after_return)
 {
+	if (bus_signals_are_refused())
+		return;
+
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus *bus = bus_connect();
 	char path[64];

@@ -323,13 +323,18 @@ typedef struct Kernel {
 } Kernel;
 
 /* No word of a record is an address of the kernel's. Small negative numbers are errors: rax inside a
- * system call is -ENOSYS. */
+ * system call is -ENOSYS. On arm64, where no record comes from within the kernel, the general registers are left
+ * out: programs compute differences of addresses in them, which look like one. */
 static void expect_no_kernel_address(const struct bpcond_hit *hit)
 {
 	const char *at = (const char *)hit;
 
 	for (uint32_t i = 0; i + 8 <= hit->size; i += 8) {
 		uint64_t word;
+
+		if (MACHINE_ARM64 && i >= sizeof(*hit) &&
+		    i < sizeof(*hit) + 8 * (uint32_t)BPCOND_REG_SP)
+			continue;
 
 		memcpy(&word, at + i, sizeof(word));
 		ck_assert_msg(word < KERNEL || word >= (uint64_t)-4096,

@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/support/target.h"
+
 #define DESTINATION  "org.bpcond1"
 #define ERROR_PREFIX "org.bpcond1.Error."
 
@@ -342,4 +344,57 @@ void bus_expect_error(sd_bus_error *error, const char *name, const char *part)
 	ck_assert_msg(!part || strstr(error->message, part), "\"%s\" does not hold \"%s\"",
 		      error->message, part);
 	sd_bus_error_free(error);
+}
+
+bool bus_kernel_can(const char *feature)
+{
+	sd_bus_message *reply = NULL;
+	sd_bus *bus = bus_connect();
+	int value = -1;
+	const char *name;
+
+	ck_assert_int_ge(sd_bus_get_property(bus, DESTINATION, MANAGER_PATH, MANAGER_INTERFACE,
+					     "Features", NULL, &reply, "a{sv}"),
+			 0);
+	ck_assert_int_ge(sd_bus_message_enter_container(reply, 'a', "{sv}"), 0);
+	while (value < 0 && sd_bus_message_enter_container(reply, 'e', "sv") > 0) {
+		ck_assert_int_gt(sd_bus_message_read(reply, "s", &name), 0);
+		if (strcmp(name, feature) == 0)
+			ck_assert_int_gt(sd_bus_message_read(reply, "v", "b", &value), 0);
+		else
+			ck_assert_int_ge(sd_bus_message_skip(reply, "v"), 0);
+		ck_assert_int_ge(sd_bus_message_exit_container(reply), 0);
+	}
+	ck_assert_msg(value >= 0, "no feature %s", feature);
+	sd_bus_message_unref(reply);
+	sd_bus_close_unref(bus);
+	return value;
+}
+
+bool bus_signals_are_refused(void)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	BusBreakpoint breakpoint;
+	BusSession session;
+	Target target;
+	sd_bus *bus;
+
+	if (bus_kernel_can("suppress-signal"))
+		return false;
+	bus = bus_connect();
+	ck_assert_int_lt(sd_bus_call_method(bus, DESTINATION, MANAGER_PATH, MANAGER_INTERFACE,
+					    "LendFilter", &error, NULL, "sa{sv}", "1", 0),
+			 0);
+	bus_expect_error(&error, "NotSupported", "Linux 6.10");
+	target_start(&target, "loop", NULL, NULL);
+	bus_open_session(bus, target.pid, &session);
+	ck_assert_int_eq(bus_try_add(&session, &breakpoint, &error,
+				     "{'address': '0x%lx', 'events': true}",
+				     target_address_of(&target, "loop_work")),
+			 1);
+	bus_expect_error(&error, "NotSupported", "Linux 6.10");
+	bus_close_session(&session);
+	sd_bus_close_unref(bus);
+	target_kill(&target);
+	return true;
 }

@@ -79,6 +79,16 @@ void bus_counts_check(const BusCounts *counts);
 /* A property of type t or u of any object. */
 uint64_t bus_number(sd_bus *bus, const char *path, const char *interface, const char *name);
 
+/* Whether the daemon says that this kernel has the feature. */
+bool bus_kernel_can(const char *feature);
+
+/*
+ * For test cases of what only an event's owner gets: its descriptor's signals, its SIGTRAP. On a kernel
+ * that sends them for rejected traps too there is only the refusal to be tested, which this does.
+ * Return: whether that was all.
+ */
+bool bus_signals_are_refused(void);
+
 /* Fails the test case unless the error has this name (after org.bpcond1.Error.) and a text that
  * holds `part` (may be NULL). Frees the error. */
 void bus_expect_error(sd_bus_error *error, const char *name, const char *part);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/support/machine.h"
 #include "tests/support/reader.h"
 
 #include <bpcond/bpcond.h>
@@ -75,7 +76,8 @@ static void see_line(Reader *reader, const char *line, size_t length)
 	sscanf(line,
 	       "{\"breakpoint\":%lu,\"sequence\":%lu,\"pid\":%lu,\"tid\":%lu,\"cpu\":%lu,\"time\":%"
 	       "lu,"
-	       "\"address\":\"0x%lx\",\"flags\":[],\"registers\":{\"rdi\":\"0x%lx\"},\"memory\":[%"
+	       "\"address\":\"0x%lx\",\"flags\":[],\"registers\":{\"" ARG1
+	       "\":\"0x%lx\"},\"memory\":[%"
 	       "n",
 	       &breakpoint, &sequence, &pid, &tid, &cpu, &time, &address, &rdi, &n);
 	ck_assert_msg(n > 0, "a line is not a hit: %.*s", (int)length, line);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `crowd N`: a process of N threads beside its first. "call N" makes each of these call crowd_work N times
- * and answers how many calls that were.
+ * Very many threads, as many as the argument says, which sleep. "work N" has the first thread call
+ * crowd_work N times and answers "calls N".
  */
 #include <pthread.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "tests/targets/target.h"
 
 void crowd_work(long number);
 
-static pthread_barrier_t asked, done;
-static long calls;
+static sem_t started;
 static volatile long sink;
 
 TARGET_FUNCTION void crowd_work(long number)
@@ -19,39 +19,38 @@ TARGET_FUNCTION void crowd_work(long number)
 	sink = number;
 }
 
-static void *member(void *argument)
+static void *sleep_on(void *argument)
 {
-	for (;;) {
-		pthread_barrier_wait(&asked);
-		for (long i = 0; i < calls; i++)
-			crowd_work(i);
-		pthread_barrier_wait(&done);
-	}
+	sem_post(&started);
+	for (;;)
+		pause();
 	return NULL;
 }
 
 int main(int argc, char *argv[])
 {
-	long n = argc > 1 ? strtol(argv[1], NULL, 10) : 100, number;
+	long n = argc > 1 ? atol(argv[1]) : 1000, number;
 	pthread_attr_t attributes;
-	pthread_t thread;
 	char command[64];
 
-	pthread_barrier_init(&asked, NULL, (unsigned)n + 1);
-	pthread_barrier_init(&done, NULL, (unsigned)n + 1);
+	sem_init(&started, 0, 0);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, 65536);
-	for (long i = 0; i < n; i++) {
-		if (pthread_create(&thread, &attributes, member, NULL) != 0)
+	for (long i = 1; i < n; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, &attributes, sleep_on, NULL) != 0)
 			return 1;
 	}
+	for (long i = 1; i < n; i++)
+		sem_wait(&started);
 	target_address("crowd_work", (const void *)(uintptr_t)crowd_work);
 	target_say("ready");
 	while (target_command(command, &number)) {
-		calls = number;
-		pthread_barrier_wait(&asked);
-		pthread_barrier_wait(&done);
-		target_say("calls %ld", n * number);
+		for (long i = 0; i < number; i++)
+			crowd_work(i);
+		target_say("calls %ld", number);
 	}
+	/* the others need not be waited for */
 	_exit(0);
 }

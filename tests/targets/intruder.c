@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Another user's caller: intruder PATH INTERFACE METHOD calls a method without arguments, intruder
- * PATH INTERFACE PROPERTY get reads a property (as text, of type s, t, u or b), intruder PID open
+ * PATH INTERFACE PROPERTY get reads a property (as text, of type s, t, u or b), intruder PATH INTERFACE
+ * GetAll all names the properties that GetAll gives, each with a space behind it; intruder PID open
  * opens a session by pid, with `confined` after it once no_new_privs is set, with `as UID` (as root)
  * over a connection that is UID's, though the process is root's still. Says "done TEXT" or "error NAME
  * MESSAGE"; exit status 0 in both cases.
@@ -42,6 +43,33 @@ static int get_property(sd_bus *bus, char *argv[], sd_bus_error *error)
 	return r;
 }
 
+static int get_all(sd_bus *bus, char *argv[], sd_bus_error *error)
+{
+	sd_bus_message *reply = NULL;
+	char names[256] = "";
+	int r;
+
+	r = sd_bus_call_method(bus, DESTINATION, argv[1], "org.freedesktop.DBus.Properties",
+			       "GetAll", error, &reply, "s", argv[2]);
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+	while (r > 0 && sd_bus_message_enter_container(reply, 'e', "sv") > 0) {
+		const char *name = "";
+
+		r = sd_bus_message_read(reply, "s", &name);
+		if (r > 0)
+			r = sd_bus_message_skip(reply, "v");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+		strncat(names, name, sizeof(names) - strlen(names) - 2);
+		strcat(names, " ");
+	}
+	if (r >= 0)
+		target_say("done %s", names);
+	sd_bus_message_unref(reply);
+	return r;
+}
+
 static int open_session(sd_bus *bus, char *argv[], sd_bus_error *error)
 {
 	sd_bus_message *reply = NULL;
@@ -76,6 +104,8 @@ int main(int argc, char *argv[])
 		return 3;
 	if (strcmp(argv[2], "open") == 0) {
 		r = open_session(bus, argv, &error);
+	} else if (argc == 5 && strcmp(argv[4], "all") == 0) {
+		r = get_all(bus, argv, &error);
 	} else if (argc == 5) {
 		r = get_property(bus, argv, &error);
 	} else if (argc == 4) {

@@ -34,6 +34,8 @@ TARGET_FUNCTION static void stack_inner(long n)
 	/* it has a frame of its own */
 	__asm__ volatile("" ::"r"(__builtin_frame_address(0)));
 	stack_sink = (uint64_t)n;
+	/* until here */
+	__asm__ volatile("" ::"r"(__builtin_frame_address(0)) : "memory");
 }
 
 extern char stack_returns_1[], stack_returns_2[];

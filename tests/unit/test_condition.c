@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 
 #include "condition/assembler.h"
+#include "tests/differential/registers.h"
 #include "tests/differential/table.h"
 
 static Condition *parse(const char *json, ConditionUse use)
@@ -92,17 +93,18 @@ END_TEST
 
 START_TEST(test_value)
 {
-	Condition *condition =
-		parse("{\"+\":[{\"reg\":\"r8\"},{\"reg\":\"edi\"}]}", CONDITION_FOR_EXECUTE);
+	Condition *condition = parse("{\"+\":[{\"reg\":\"" R8 "\"},{\"reg\":\"" PART_S "\"}]}",
+				     CONDITION_FOR_EXECUTE);
 	uint64_t value = 0;
 	World world;
 
 	table_world(&world);
 	ck_assert_int_eq(condition_evaluate_value(condition, &world.world, &value), 0);
-	ck_assert_uint_eq(value, 7);
+	/* 8 and the part of a register of ones that is signed, or unsigned */
+	ck_assert_uint_eq(value, MACHINE_X86 ? 7 : 0x100000007);
 	condition_free(condition);
 
-	condition = parse("{\"/\":[1,{\"reg\":\"rdx\"}]}", CONDITION_FOR_EXECUTE);
+	condition = parse("{\"/\":[1,{\"reg\":\"" RDX "\"}]}", CONDITION_FOR_EXECUTE);
 	value = 5;
 	ck_assert_int_eq(condition_evaluate_value(condition, &world.world, &value),
 			 CONDITION_FAULT);
@@ -113,33 +115,33 @@ END_TEST
 
 /* 64 bytes */
 #define LONG_TEXT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define TEXT      "{\"string-equals\":[{\"reg\":\"rdi\"},\"x\"]}"
+#define TEXT      "{\"string-equals\":[{\"reg\":\"" RDI "\"},\"x\"]}"
 
 START_TEST(test_needs)
 {
 	static const struct {
 		const char *condition;
 		uint32_t needs;
-	} cases[] = {
-		{"{\"==\":[{\"reg\":\"rdi\"},500]}", 0},
-		{"{\"load\":\"u8\",\"at\":{\"reg\":\"rdi\"}}", 0},
-		{"{\"and\":[{\"var\":\"tid\"},{\"var\":\"cpu\"}]}",
-		 CONDITION_NEEDS_IDS | CONDITION_NEEDS_CPU},
-		{"{\"<\":[{\"var\":\"time\"},{\"var\":\"evaluated\"}]}",
-		 CONDITION_NEEDS_TIME | CONDITION_NEEDS_EVALUATED},
-		{"{\"var\":\"value\"}", CONDITION_NEEDS_VALUE},
-		{"{\"reg\":\"fs_base\"}", CONDITION_NEEDS_BASES},
-		{"{\"registers\":{\"gs_base\":1}}", CONDITION_NEEDS_BASES},
-		{"{\"string-equals\":[{\"reg\":\"rdi\"},\"" LONG_TEXT "\"]}",
-		 CONDITION_NEEDS_SCRATCH}, /* the NUL is one byte too many */
-		{"{\"string-starts\":[{\"reg\":\"rdi\"},\"" LONG_TEXT "\"]}", 0},
-		{"{\"bytes-equal\":[{\"reg\":\"rdi\"},\"00\"]}", 0},
-		{"{\"or\":[" TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT
-		 "]}",
-		 0},
-		{"{\"or\":[" TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT
-		 "," TEXT "]}",
-		 CONDITION_NEEDS_SCRATCH},
+	} cases[] =
+	{ {"{\"==\":[{\"reg\":\"" RDI "\"},500]}", 0},
+	  {"{\"load\":\"u8\",\"at\":{\"reg\":\"" RDI "\"}}", 0},
+	  {"{\"and\":[{\"var\":\"tid\"},{\"var\":\"cpu\"}]}",
+	   CONDITION_NEEDS_IDS | CONDITION_NEEDS_CPU},
+	  {"{\"<\":[{\"var\":\"time\"},{\"var\":\"evaluated\"}]}",
+	   CONDITION_NEEDS_TIME | CONDITION_NEEDS_EVALUATED},
+	  {"{\"var\":\"value\"}", CONDITION_NEEDS_VALUE},
+#if MACHINE_X86
+	  {"{\"reg\":\"fs_base\"}", CONDITION_NEEDS_BASES},
+	  {"{\"registers\":{\"gs_base\":1}}", CONDITION_NEEDS_BASES},
+#endif
+	  {"{\"string-equals\":[{\"reg\":\"" RDI "\"},\"" LONG_TEXT "\"]}",
+	   CONDITION_NEEDS_SCRATCH}, /* the NUL is one byte too many */
+	  {"{\"string-starts\":[{\"reg\":\"" RDI "\"},\"" LONG_TEXT "\"]}", 0},
+	  {"{\"bytes-equal\":[{\"reg\":\"" RDI "\"},\"00\"]}", 0},
+	  {"{\"or\":[" TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "]}", 0},
+	  {"{\"or\":[" TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT "," TEXT
+	   "]}",
+	   CONDITION_NEEDS_SCRATCH},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -161,19 +163,21 @@ START_TEST(test_length)
 		{"1", 2},
 		{"{\"/\":[1,0]}", 2},
 		{"{\"==\":[{\"+\":[1,2,{\"*\":[3,4]}]},15]}", 2},
-		{"{\"and\":[{\"==\":[{\"reg\":\"rdi\"},500]},0]}", 2},
-		{"{\"==\":[{\"reg\":\"rdi\"},500]}", 6},
-		{"{\"==\":[500,{\"reg\":\"rdi\"}]}", 6},
+		{"{\"and\":[{\"==\":[{\"reg\":\"" RDI "\"},500]},0]}", 2},
+		{"{\"==\":[{\"reg\":\"" RDI "\"},500]}", 6},
+		{"{\"==\":[500,{\"reg\":\"" RDI "\"}]}", 6},
+#if MACHINE_X86
 		{"{\"<\":[{\"reg\":\"edi\"},0]}", 8},
-		{"{\"==\":[{\"reg\":\"rdi\"},{\"param\":\"max\"}]}", 7},
-		{"{\"in\":[{\"reg\":\"rip\"},4198400,4202496]}", 7},
-		{"{\"!\":{\"!\":{\"reg\":\"rax\"}}}", 6},
-		{"{\"and\":[{\"==\":[{\"reg\":\"rdi\"},1]},{\"==\":[{\"reg\":\"rsi\"},2]},"
-		 "{\"==\":[{\"reg\":\"rdx\"},3]}]}",
+#endif
+		{"{\"==\":[{\"reg\":\"" RDI "\"},{\"param\":\"max\"}]}", 7},
+		{"{\"in\":[{\"reg\":\"" RIP "\"},4198400,4202496]}", 7},
+		{"{\"!\":{\"!\":{\"reg\":\"" RAX "\"}}}", 6},
+		{"{\"and\":[{\"==\":[{\"reg\":\"" RDI "\"},1]},{\"==\":[{\"reg\":\"" RSI "\"},2]},"
+		 "{\"==\":[{\"reg\":\"" RDX "\"},3]}]}",
 		 10},
 		/* the same load twice: one call */
-		{"{\"or\":[{\"==\":[{\"load\":\"u32\",\"at\":{\"reg\":\"rdi\"}},5]},"
-		 "{\"==\":[{\"load\":\"s32\",\"at\":{\"reg\":\"rdi\"}},-7]}]}",
+		{"{\"or\":[{\"==\":[{\"load\":\"u32\",\"at\":{\"reg\":\"" RDI "\"}},5]},"
+		 "{\"==\":[{\"load\":\"s32\",\"at\":{\"reg\":\"" RDI "\"}},-7]}]}",
 		 26},
 	};
 
@@ -199,25 +203,26 @@ static unsigned int calls(const char *json)
 	return found;
 }
 
-#define LOAD_RDI "{\"load\":\"u32\",\"at\":{\"reg\":\"rdi\"}}"
-#define LOAD_RSI "{\"load\":\"u32\",\"at\":{\"reg\":\"rsi\"}}"
+#define LOAD_RDI "{\"load\":\"u32\",\"at\":{\"reg\":\"" RDI "\"}}"
+#define LOAD_RSI "{\"load\":\"u32\",\"at\":{\"reg\":\"" RSI "\"}}"
 
 START_TEST(test_repeated_loads)
 {
 	ck_assert_uint_eq(calls("{\"==\":[{\"+\":[" LOAD_RDI "," LOAD_RDI "]},4]}"), 1);
 	ck_assert_uint_eq(calls("{\"and\":[" LOAD_RDI ",{\"<\":[" LOAD_RDI ",9]}]}"), 1);
 	/* the second operand may not have run */
-	ck_assert_uint_eq(calls("{\"and\":[{\"or\":[{\"reg\":\"rax\"}," LOAD_RDI "]},"
+	ck_assert_uint_eq(calls("{\"and\":[{\"or\":[{\"reg\":\"" RAX "\"}," LOAD_RDI "]},"
 				"{\"<\":[" LOAD_RDI ",9]}]}"),
 			  2);
 	/* on both ways to the second use */
-	ck_assert_uint_eq(calls("{\"==\":[{\"if\":[{\"reg\":\"rax\"}," LOAD_RDI ",{\"+\":[" LOAD_RDI
-				",1]}]},{\"-\":[" LOAD_RSI "," LOAD_RSI "]}]}"),
+	ck_assert_uint_eq(calls("{\"==\":[{\"if\":[{\"reg\":\"" RAX "\"}," LOAD_RDI
+				",{\"+\":[" LOAD_RDI ",1]}]},{\"-\":[" LOAD_RSI "," LOAD_RSI
+				"]}]}"),
 			  3);
-	ck_assert_uint_eq(calls("{\"or\":[{\"<\":[{\"if\":[{\"reg\":\"rax\"}," LOAD_RDI
+	ck_assert_uint_eq(calls("{\"or\":[{\"<\":[{\"if\":[{\"reg\":\"" RAX "\"}," LOAD_RDI
 				",{\"+\":[" LOAD_RDI ",1]}]},5]},{\">\":[" LOAD_RDI ",9]}]}"),
 			  2);
-	ck_assert_uint_eq(calls("{\"and\":[{\"==\":[{\"reg\":\"rax\"},1]}," LOAD_RDI "]}"), 1);
+	ck_assert_uint_eq(calls("{\"and\":[{\"==\":[{\"reg\":\"" RAX "\"},1]}," LOAD_RDI "]}"), 1);
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpcond/bpcond.h"
 #include "bpf/machine.h"
 #include "client/machine.h"
 #include "condition/registers.h"
@@ -26,6 +27,7 @@ typedef struct Expected {
 } Expected;
 
 #if MACHINE_X86
+#define PC_NAME "rip"
 static const Expected expected[] = {
 	{"rax", BPCOND_REG_RAX, TYPE_S64, 0, false},
 	{"eax", BPCOND_REG_RAX, TYPE_S32, 0, false},
@@ -40,6 +42,7 @@ static const Expected expected[] = {
 static const char *const foreign[] = {"x0", "w30", "pstate", "lr"};
 static const char *const unknown[] = {"x", "w", "", "rxx", "xa"};
 #elif MACHINE_ARM64
+#define PC_NAME "pc"
 static const Expected expected[] = {
 	{"x0", BPCOND_REG_X0, TYPE_S64, 0, false},
 	{"w0", BPCOND_REG_X0, TYPE_U32, 0, false},
@@ -178,6 +181,40 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+/* Conditions in text: the machine's registers, and C as its compiler has it. */
+static const struct {
+	const char *text, *tree;
+} texts[] = {
+#if MACHINE_X86
+	{"(char)$rdi == -1", "{\"==\":[{\"as\":\"s8\",\"of\":{\"reg\":\"rdi\"}},-1]}"},
+	{"$edi + 1 < 5", "{\"<\":[{\"as\":\"s32\",\"of\":{\"+\":[{\"reg\":\"edi\"},1]}},5]}"},
+#elif MACHINE_ARM64
+	{"$x0 == 500 && *(int *)($x1 + 8) < 10", "{\"and\":[{\"==\":[{\"reg\":\"x0\"},500]},{\"<\":"
+						 "[{\"load\":\"s32\",\"at\":{\"+\":[{\"reg\":"
+						 "\"x1\"},8]}},10]}]}"},
+	{"*(char *)$x1 == 'G'", "{\"==\":[{\"load\":\"u8\",\"at\":{\"reg\":\"x1\"}},71]}"},
+	{"(signed char)$x0 == -1", "{\"==\":[{\"as\":\"s8\",\"of\":{\"reg\":\"x0\"}},-1]}"},
+	{"$w0 + 1 < 5", "{\"<\":[{\"as\":\"u32\",\"of\":{\"+\":[{\"reg\":\"w0\"},1]}},5]}"},
+	{"(int)$w0 < 0", "{\"<\":[{\"as\":\"s32\",\"of\":{\"reg\":\"w0\"}},0]}"},
+	{"$fp == $lr", "{\"==\":[{\"reg\":\"x29\"},{\"reg\":\"x30\"}]}"},
+	{"$pc == $sp", "{\"==\":[{\"reg\":\"pc\"},{\"reg\":\"sp\"}]}"},
+	{"masked($cpsr, 1, 1)", "{\"masked\":[{\"reg\":\"pstate\"},1,1]}"},
+#endif
+	{"$pc != 0", "{\"!=\":[{\"reg\":\"" PC_NAME "\"},0]}"},
+};
+
+START_TEST(test_texts)
+{
+	bpcond_text_error error = {.message = ""};
+	char *tree = NULL;
+	int r = bpcond_condition_from_text(texts[_i].text, NULL, &tree, &error);
+
+	ck_assert_msg(r == 0, "%s: %s", texts[_i].text, error.message);
+	ck_assert_str_eq(tree, texts[_i].tree);
+	free(tree);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("machine");
@@ -190,6 +227,7 @@ int main(void)
 	tcase_add_test(tcase, test_one_opinion);
 	tcase_add_test(tcase, test_lengths);
 	tcase_add_test(tcase, test_addresses);
+	tcase_add_loop_test(tcase, test_texts, 0, sizeof(texts) / sizeof(texts[0]));
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

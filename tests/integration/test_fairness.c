@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nobody delays another: very many threads in one call, and very many calls from very many connections.
+ * The times are said, and bounded only far above what is promised: ./run test is no measurement.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/bus.h"
+#include "tests/support/helper.h"
+#include "tests/support/integration.h"
+#include "tests/support/process.h"
+#include "tests/support/target.h"
+
+enum {
+	CROWD = 4000,
+	BOUND_MS = 5000,
+};
+
+static int64_t began;
+
+static void begin(void)
+{
+	began = now_ms();
+}
+
+static void end(const char *what)
+{
+	int64_t took = now_ms() - began;
+
+	fprintf(stderr, "%s: %ld ms\n", what, (long)took);
+	ck_assert_msg(took < BOUND_MS, "%s took %ld ms", what, (long)took);
+}
+
+/* One GetAll of all nine counts. */
+static void get_all(const BusBreakpoint *breakpoint)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
+			       "org.freedesktop.DBus.Properties", "GetAll", &error, NULL, "s",
+			       BREAKPOINT_INTERFACE);
+	ck_assert_msg(r >= 0, "%s", error.message);
+}
+
+START_TEST(a_crowd_of_threads)
+{
+	sd_bus *bus = bus_connect();
+	BusBreakpoint breakpoint;
+	BusSession session;
+	char number[16];
+	BusCounts counts;
+	Target target;
+
+	snprintf(number, sizeof(number), "%d", CROWD);
+	target_start(&target, "crowd", number, NULL);
+	begin();
+	bus_open_session(bus, target.pid, &session);
+	end("OpenSession");
+	begin();
+	bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+		target_address_of(&target, "crowd_work"));
+	end("AddBreakpoint");
+	ck_assert_uint_eq(breakpoint.n_threads, CROWD);
+	target_ask(&target, "calls", "work 1000");
+	begin();
+	get_all(&breakpoint);
+	end("GetAll");
+	bus_counts(&breakpoint, &counts);
+	ck_assert_uint_eq(counts.hits, 1000);
+	begin();
+	bus_breakpoint_call(&breakpoint, "Disable");
+	end("Disable");
+	begin();
+	bus_breakpoint_call(&breakpoint, "Enable");
+	end("Enable");
+	begin();
+	bus_breakpoint_call(&breakpoint, "Remove");
+	end("Remove");
+	bus_breakpoint_close(&breakpoint);
+	bus_close_session(&session);
+}
+END_TEST
+
+/* Calls of this user while another one floods the daemon: how long the longest takes. */
+static int64_t longest_call(sd_bus *bus, const Target *target, int64_t for_ms, unsigned *ret_calls)
+{
+	int64_t until = now_ms() + for_ms, longest = 0;
+	unsigned calls = 0;
+
+	while (now_ms() < until) {
+		int64_t before = now_ms(), took;
+		BusBreakpoint breakpoint;
+		BusSession session;
+
+		bus_open_session(bus, target->pid, &session);
+		bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+			target_address_of(target, "loop_work"));
+		bus_breakpoint_close(&breakpoint);
+		bus_close_session(&session);
+		took = (now_ms() - before) / 3;
+		if (took > longest)
+			longest = took;
+		calls += 3;
+		usleep(10000);
+	}
+	*ret_calls = calls;
+	return longest;
+}
+
+START_TEST(a_flood_of_calls)
+{
+	const char *argv[] = {integration_program("tests/targets/flood"), "200", NULL};
+	sd_bus *bus = bus_connect();
+	int in[2], out[2];
+	unsigned calls;
+	char said[6];
+	Target target;
+	int64_t took;
+	pid_t flood;
+
+	target_start(&target, "loop", NULL, NULL);
+	took = longest_call(bus, &target, 2000, &calls);
+	fprintf(stderr, "alone: %u calls, the slowest three took %ld ms each\n", calls, (long)took);
+
+	ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	flood = helper_spawn(ENVIRONMENT_USER_B, argv, in[0], out[1]);
+	ck_assert_int_eq(read(out[0], said, sizeof(said)), sizeof(said));
+	took = longest_call(bus, &target, 8000, &calls);
+	fprintf(stderr, "in a flood: %u calls, the slowest three took %ld ms each\n", calls,
+		(long)took);
+	ck_assert_msg(took < BOUND_MS, "%ld ms", (long)took);
+	close(in[1]);
+	helper_wait(flood, 10000);
+	close(in[0]);
+	close(out[0]);
+	close(out[1]);
+}
+END_TEST
+
+int main(int argc, char *argv[])
+{
+	Suite *suite = suite_create("fairness");
+
+	integration_add(suite, "a crowd of threads", a_crowd_of_threads);
+	integration_add(suite, "a flood of calls", a_flood_of_calls);
+	return integration_run(suite, argc, argv);
+}
