@@ -15,6 +15,9 @@
 #define BATCH_RECORDS 64
 #define BATCH_BYTES   16384
 
+/* What a pipe or a stream takes as a whole or not at all: one buffer. */
+#define CHUNK_BYTES 4096
+
 /* Behind calls and the news of targets' ends. */
 #define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 
@@ -157,14 +160,27 @@ static void account_written(Forward *forward)
 				  true);
 }
 
+/* How much to write at once: whole records, so that none that fits a buffer is torn whatever comes next,
+ * the daemon's own end by force included. A larger one goes alone. */
+static size_t next_chunk(const Forward *forward)
+{
+	size_t end = forward->marks[forward->next_mark].end;
+
+	for (unsigned i = forward->next_mark + 1; i < forward->n_marks; i++) {
+		if (forward->marks[i].end - forward->written > CHUNK_BYTES)
+			break;
+		end = forward->marks[i].end;
+	}
+	return end - forward->written;
+}
+
 /* Return: 1 when the batch is written; 0 when the sink has no room; negative errno (-EPIPE: the reader is
  * gone). */
 static int flush(Forward *forward)
 {
 	while (forward->written < forward->filled) {
 		ssize_t n = sink_write(&forward->sink, &forward->session->broker->relay,
-				       forward->bytes + forward->written,
-				       forward->filled - forward->written);
+				       forward->bytes + forward->written, next_chunk(forward));
 
 		if (n == -EAGAIN)
 			return 0;

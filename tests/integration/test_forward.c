@@ -338,6 +338,37 @@ START_TEST(closed_slow_reader)
 }
 END_TEST
 
+/* The sink has no room when the forwarding is ended, in order or by force: what is in it is whole. */
+START_TEST(ended_with_a_full_sink)
+{
+	for (int kind = 0; kind < N_KINDS; kind++) {
+		for (int format = 0; format < N_FORMATS; format++) {
+			for (int killed = 0; killed < 2; killed++) {
+				Scene scene;
+
+				scene_start(&scene, kinds[kind], formats[format], 1 << 20, PLAIN);
+				scene_forward(&scene);
+				reader_close_sink(&scene.reader);
+				call(&scene, 2 * FLOOD);
+				if (killed)
+					helper_end_daemon(SIGKILL);
+				else
+					bus_close_session(&scene.session);
+				if (scene.reader.messages)
+					reader_read(&scene.reader);
+				else
+					reader_wait_end(&scene.reader);
+				ck_assert_uint_gt(scene.reader.records, 0);
+				reader_close(&scene.reader);
+				target_kill(&scene.target);
+				if (killed)
+					helper_start_daemon();
+			}
+		}
+	}
+}
+END_TEST
+
 /* All that was hit before the target's end comes, then the end; and the counts say so. */
 START_TEST(end_of_target)
 {
@@ -545,6 +576,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "a reader that clears O_NONBLOCK", cleared_flag);
 	integration_add(suite, "a closed reader", closed_reader);
 	integration_add(suite, "a slow reader that is closed", closed_slow_reader);
+	integration_add(suite, "ended with a full sink", ended_with_a_full_sink);
 	integration_add(suite, "the end of the target", end_of_target);
 	integration_add(suite, "the end of the target with a stuck reader",
 			end_of_target_with_a_stuck_reader);
