@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The installed service under clients that come, go and are killed by chance, and is itself killed and
+# restarted (tests/soak). Runs within in_systemd.sh.
+#
+# usage: soak.sh SOURCE BUILD [SECONDS [SEED]]
+# shellcheck disable=SC2317,SC2154 # functions are called by name; variables are set in checks.sh
+set -euo pipefail
+readonly SOURCE=$1 BUILD=$2 LASTS=${3:-100}
+readonly SEED=${4:-$RANDOM$RANDOM}
+# shellcheck source=tests/system/checks.sh
+. "$SOURCE/tests/system/checks.sh"
+
+check "meson install works" install_here
+check "systemctl start" systemctl start bpcondd
+# The build may lie where only root can go.
+install -m 755 "$BUILD/tests/targets/paced" /run/paced
+soak() {
+	"$BUILD/tests/soak/soak" "$LASTS" "$SEED" /run/paced >"$scratch/soak.log"
+}
+check "clients, targets and the daemon come, go and are killed for $LASTS s, seed $SEED" soak
+cat "$scratch/soak.log"
+# Other than SIGKILL, which was ours: a crash, or an exit that nobody asked for.
+check "the daemon has not ended by itself" fails journalctl --quiet --no-pager --unit bpcondd \
+	--grep 'code=dumped|code=exited, status=[1-9]|Watchdog timeout|status=(6|11)/'
+finish
