@@ -169,6 +169,15 @@ static bool may_be_gone(const Worker *worker, const Hold *hold)
 	return atomic_load(&worker->soak->disturbances) != hold->seen_disturbances;
 }
 
+/* Whether it outlives what has happened to the daemon. Nobody knows how much a daemon that was killed had
+ * delivered of what it had in hand, so what it forwarded is closed. */
+static bool outlives(const Worker *worker, const Hold *hold)
+{
+	if (!worker->soak->survives)
+		return false;
+	return hold->kind != HOLD_FORWARD || atomic_load(&worker->soak->kills) == hold->seen_kills;
+}
+
 /* Compares the items. Return: 0; the negative errno of what is gone. */
 static int compare_items(Worker *worker, Hold *hold)
 {
@@ -210,7 +219,6 @@ static bool has_ended(const Hold *hold)
 
 void hold_compare(Worker *worker, Hold *hold)
 {
-	bool survives = worker->soak->survives;
 	int r;
 
 	if (hold->prey->killed && hold->session) {
@@ -225,13 +233,13 @@ void hold_compare(Worker *worker, Hold *hold)
 		/* Who looks while the daemon is away sees what it cannot do, not what it has kept. */
 		worker_wait_settled(worker);
 		hold_read(worker, hold);
-		if (!survives && hold->kind == HOLD_LENT) {
+		if (!outlives(worker, hold) && hold->kind == HOLD_LENT) {
 			compare_and_close(worker, hold);
 			return;
 		}
 	}
 	if (has_ended(hold) && !hold->prey->killed) {
-		if (survives || !may_be_gone(worker, hold))
+		if (outlives(worker, hold) || !may_be_gone(worker, hold))
 			worker_fail(worker, "%s has ended (%d), and its target has not", hold->path,
 				    bpcond_session_end(hold->session));
 		compare_and_close(worker, hold);
@@ -242,21 +250,24 @@ void hold_compare(Worker *worker, Hold *hold)
 		return;
 	}
 	r = compare_items(worker, hold);
-	for (int tries = 0; r < 0 && may_be_gone(worker, hold) && survives && tries < 3; tries++) {
+	for (int i = 0; r < 0 && may_be_gone(worker, hold) && outlives(worker, hold) && i < 3;
+	     i++) {
 		worker_excuses(worker, r, "reading counts");
 		worker_wait_settled(worker);
 		r = compare_items(worker, hold);
 	}
 	if (r < 0) {
-		if (survives || !may_be_gone(worker, hold))
+		/* A target that ended while no daemon was there has nobody to say the last word. */
+		if (!may_be_gone(worker, hold) || (outlives(worker, hold) && !hold->prey->killed))
 			worker_fail(worker, "%s: reading counts: %s (%s)", hold->path, strerror(-r),
 				    bpcond_client_error(worker->client)->message);
 		compare_and_close(worker, hold);
 		return;
 	}
 	if (may_be_gone(worker, hold)) {
-		soak_count(worker->soak, SOAK_SURVIVED, survives);
-		hold->seen_disturbances = atomic_load(&worker->soak->settled);
+		soak_count(worker->soak, SOAK_SURVIVED, outlives(worker, hold));
+		hold->seen_kills = worker->seen_kills;
+		hold->seen_disturbances = worker->seen_disturbances;
 	}
 	if (hold->prey->killed)
 		hold_close(worker, hold);

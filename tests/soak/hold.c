@@ -146,6 +146,7 @@ bool hold_open(Worker *worker, Hold *hold, enum hold_kind kind, Prey *prey)
 
 	*hold = (Hold){.kind = kind, .prey = prey, .event_fd = -EBADF, .sink_fd = -EBADF};
 	hold->seen_disturbances = worker->seen_disturbances;
+	hold->seen_kills = worker->seen_kills;
 	if (kind == HOLD_LENT)
 		r = lend(worker, hold);
 	else if (kind == HOLD_LINGERING)
@@ -183,7 +184,8 @@ void hold_add(Worker *worker, Hold *hold, bool full)
 		if (r >= 0)
 			item->number = bpcond_breakpoint_number(item->breakpoint);
 	}
-	if (r >= 0 && full)
+	/* what held the others may just have gone with a daemon */
+	if (r >= 0 && full && !worker_is_disturbed(worker))
 		worker_fail(worker, "%s: a fifth breakpoint was not refused", hold->path);
 	if (r < 0) {
 		drop_item(hold, hold->n_items - 1);

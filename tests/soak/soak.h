@@ -42,6 +42,7 @@ enum soak_tally {
 
 typedef struct Soak {
 	atomic_uint disturbances; /* one more before the daemon's end is brought about */
+	atomic_uint kills;        /* of them those by SIGKILL */
 	atomic_uint settled;      /* as many, once the next daemon serves */
 	atomic_uint rest;         /* clients shall have nothing while this is odd */
 	atomic_bool over;

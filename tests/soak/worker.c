@@ -39,6 +39,13 @@ bool worker_is_disturbed(const Worker *worker)
 	       disturbances != worker->seen_disturbances;
 }
 
+void worker_see(Worker *worker)
+{
+	/* In this order: a kill in between is one that has not been seen. */
+	worker->seen_kills = atomic_load(&worker->soak->kills);
+	worker->seen_disturbances = atomic_load(&worker->soak->settled);
+}
+
 void worker_wait_settled(Worker *worker)
 {
 	int64_t deadline = now_ms() + SETTLE_MS;
@@ -58,7 +65,8 @@ bool worker_excuses(Worker *worker, int r, const char *what)
 		return true;
 	}
 	if (!worker_is_disturbed(worker))
-		worker_fail(worker, "%s: %s (%s)", what, strerror(-r),
+		worker_fail(worker, "%s: %s (%s, %s)", what, strerror(-r),
+			    worker->client ? bpcond_client_error(worker->client)->name : "",
 			    worker->client ? bpcond_client_error(worker->client)->message : "");
 	soak_count(worker->soak, SOAK_DISTURBED, 1);
 	worker->doubtful = true;
@@ -72,7 +80,7 @@ static void connect_client(Worker *worker)
 	if (worker->client)
 		return;
 	while (!worker->client) {
-		worker->seen_disturbances = atomic_load(&worker->soak->settled);
+		worker_see(worker);
 		r = bpcond_client_new(&worker->client);
 		if (r < 0)
 			worker_fail(worker, "no client: %s", strerror(-r));
@@ -244,6 +252,21 @@ static void step(Worker *worker)
 	}
 }
 
+/* After a daemon's end: compares what there is still, and closes what went with it. Where a daemon takes
+ * everything with it, that was all. */
+static void take_stock(Worker *worker)
+{
+	worker_wait_settled(worker);
+	if (!worker->soak->survives) {
+		leave(worker, false);
+		return;
+	}
+	for (unsigned i = 0; i < WORKER_PREYS; i++) {
+		if (worker->preys[i].pid)
+			compare_all(worker, &worker->preys[i]);
+	}
+}
+
 /* Has nothing, says so, and waits for the order to go on. */
 static void rest(Worker *worker, unsigned order)
 {
@@ -275,13 +298,9 @@ void soak_worker(Soak *soak, unsigned number, uint64_t seed, const char *target)
 		/* Sometimes while no daemon is there. */
 		if (random_one_in(&worker.random, 2))
 			worker_wait_settled(&worker);
-		/* Where a daemon takes everything with it, what there was is compared, and that was it. */
-		if (!soak->survives && worker.client &&
-		    worker.seen_disturbances != atomic_load(&soak->disturbances)) {
-			worker_wait_settled(&worker);
-			leave(&worker, false);
-		}
-		worker.seen_disturbances = atomic_load(&soak->settled);
+		if (worker.client && worker.seen_disturbances != atomic_load(&soak->disturbances))
+			take_stock(&worker);
+		worker_see(&worker);
 		connect_client(&worker);
 		worker.doubtful = false;
 		step(&worker);

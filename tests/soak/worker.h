@@ -62,7 +62,8 @@ typedef struct Hold {
 	size_t n_bytes;
 	Item *items[WORKER_SLOTS];
 	unsigned n_items;
-	unsigned seen_disturbances; /* when it was last found well */
+	/* when it was last found well */
+	unsigned seen_disturbances, seen_kills;
 } Hold;
 
 typedef struct Worker {
@@ -72,9 +73,9 @@ typedef struct Worker {
 	const char *target;
 	Random random;
 	bpcond_client *client;
-	sd_bus *bus;                /* for lingering sessions; NULL: none now */
-	unsigned seen_disturbances; /* as the present step began */
-	bool doubtful;              /* a call was cut off: nobody knows what came of it */
+	sd_bus *bus;                            /* for lingering sessions; NULL: none now */
+	unsigned seen_disturbances, seen_kills; /* as the present step began */
+	bool doubtful; /* a call was cut off: nobody knows what came of it */
 	Prey preys[WORKER_PREYS];
 	Hold holds[WORKER_HOLDS];
 } Worker;
@@ -85,6 +86,8 @@ _Noreturn void worker_fail(const Worker *worker, const char *format, ...)
 
 /* Whether the daemon's end explains that a call failed. */
 bool worker_is_disturbed(const Worker *worker);
+/* What has happened up to now is no excuse from now on. */
+void worker_see(Worker *worker);
 /* Waits until a daemon serves again. */
 void worker_wait_settled(Worker *worker);
 /* After a call that failed: true when it may be tried again, or what it was about given up: the daemon
