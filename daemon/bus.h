@@ -67,6 +67,9 @@ struct Caller {
 	uid_t uid;
 	Process process; /* PROCESS_NONE where it cannot be seen from here */
 	Listener *listens; /* list; owns: the sessions whose signals it hears (bus_listen.c) */
+	sd_event_source *exit_source; /* its process has exited */
+	sd_event_source *doubt_timer; /* to ask the bus whether the connection is there still */
+	uint64_t doubt_usec;
 };
 
 /*

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "daemon/bus.h"
 #include "daemon/bus_listen.h"
@@ -31,6 +32,8 @@ static Caller *caller_free(Caller *caller)
 {
 	if (!caller)
 		return NULL;
+	sd_event_source_disable_unref(caller->doubt_timer);
+	sd_event_source_disable_unref(caller->exit_source);
 	process_clear(&caller->process);
 	free(caller->name);
 	free(caller);
@@ -58,6 +61,18 @@ static Caller **find_link(Bus *bus, const char *name)
 	return NULL;
 }
 
+/* The connection is gone, and what lives no longer than it goes too. */
+static void lose(Bus *bus, Caller **link)
+{
+	Caller *caller = *link;
+
+	polkit_withdraw(bus, caller);
+	broker_end_owner(bus->broker, caller);
+	*link = caller->next;
+	bus_listen_forget_caller(caller);
+	caller_free(caller);
+}
+
 /*
  * One match for all names, since the bus limits how many a connection may have. A caller's messages come
  * before the news of its end, so a caller that is made for a message is always told of. The match lets
@@ -67,7 +82,7 @@ int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *erro
 {
 	Bus *bus = userdata;
 	const char *name, *sender = sd_bus_message_get_sender(message);
-	Caller *caller, **link;
+	Caller **link;
 	int r;
 
 	if (!sender || strcmp(sender, DBUS_NAME) != 0)
@@ -76,14 +91,8 @@ int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *erro
 	if (r < 0)
 		return r;
 	link = find_link(bus, name);
-	if (!link)
-		return 0;
-	caller = *link;
-	polkit_withdraw(bus, caller);
-	broker_end_owner(bus->broker, caller);
-	*link = caller->next;
-	bus_listen_forget_caller(caller);
-	caller_free(caller);
+	if (link)
+		lose(bus, link);
 	return 0;
 }
 
@@ -100,6 +109,65 @@ static int ask_bus(Bus *bus, const char *member, const char *name, sd_bus_messag
 	if (r < 0)
 		return r;
 	return sd_bus_call(bus->bus, question, ASK_USEC, NULL, ret);
+}
+
+/* Return: 1 while the bus has the connection, 0 when it has not; negative errno. */
+static int is_connected(Bus *bus, const char *name)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	int there = 0, r;
+
+	r = ask_bus(bus, "NameHasOwner", name, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "b", &there);
+	return r < 0 ? r : there;
+}
+
+/* ---- Whose end nobody told ----------------------------------------------------------------------- */
+
+/* A bus drops the news of a connection's end where more waits for us than it keeps, as when somebody
+ * sends us descriptors or data without end. So the end of its process raises a doubt, and the bus is
+ * asked: when the news must have come, and, since a process can leave its connection to another, ever
+ * more seldom then. */
+#define FIRST_DOUBT_USEC UINT64_C(1000000)
+#define MAX_DOUBT_USEC   UINT64_C(64000000)
+
+static int on_doubt(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	Caller *caller = userdata;
+	Caller **link = find_link(caller->bus, caller->name);
+	int r;
+
+	r = is_connected(caller->bus, caller->name);
+	if (r == 0 && link) {
+		lose(caller->bus, link);
+		return 0;
+	}
+	if (caller->doubt_usec < MAX_DOUBT_USEC)
+		caller->doubt_usec *= 2;
+	r = sd_event_source_set_time_relative(source, caller->doubt_usec);
+	if (r < 0)
+		return r;
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	Caller *caller = userdata;
+
+	caller->exit_source = sd_event_source_disable_unref(caller->exit_source);
+	caller->doubt_usec = FIRST_DOUBT_USEC;
+	return sd_event_add_time_relative(caller->bus->broker->event, &caller->doubt_timer,
+					  CLOCK_MONOTONIC, caller->doubt_usec, 0, on_doubt, caller);
+}
+
+/* Return: 0 or negative errno. A process that cannot be seen from here raises no doubt. */
+static int watch_process(Caller *caller)
+{
+	if (caller->process.pidfd < 0)
+		return 0;
+	return sd_event_add_io(caller->bus->broker->event, &caller->exit_source,
+			       caller->process.pidfd, EPOLLIN, on_process_exit, caller);
 }
 
 /* What the bus says of a connection. The descriptor is the message's. */
@@ -157,10 +225,9 @@ static int read_credentials(sd_bus_message *reply, Credentials *ret)
 /* Return: 0 and *ret, PROCESS_NONE where the process cannot be seen from here; negative errno. */
 static int find_process(Bus *bus, const char *name, const Credentials *credentials, Process *ret)
 {
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	_cleanup_(process_clear) Process process = PROCESS_NONE;
 	Refusal refusal;
-	int there = 0, r;
+	int r;
 
 	if (credentials->pidfd >= 0) {
 		r = process_from_pidfd(credentials->pidfd, ret, &refusal);
@@ -171,12 +238,10 @@ static int find_process(Bus *bus, const char *name, const Credentials *credentia
 	r = process_from_pid((pid_t)credentials->pid, &process, &refusal);
 	if (r != 0)
 		return r > 0 ? 0 : r;
-	r = ask_bus(bus, "NameHasOwner", name, &reply);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "b", &there);
+	r = is_connected(bus, name);
 	if (r < 0)
 		return r;
-	if (!there)
+	if (r == 0)
 		return -ENOTCONN;
 	*ret = process;
 	process = PROCESS_NONE;
@@ -204,6 +269,8 @@ static int caller_new(Bus *bus, const char *name, Caller **ret)
 	caller->process = PROCESS_NONE;
 	caller->name = strdup(name);
 	r = caller->name ? find_process(bus, name, &credentials, &caller->process) : -ENOMEM;
+	if (r >= 0)
+		r = watch_process(caller);
 	if (r < 0) {
 		caller_free(caller);
 		return r;
@@ -232,6 +299,7 @@ int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void 
 {
 	Caller **link, *caller, **chain;
 	Bus *bus = userdata;
+	int r;
 
 	link = find_link(bus, description->name);
 	if (link) {
@@ -254,6 +322,11 @@ int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void 
 	/* The very process that the sessions were opened for. */
 	caller->process = *description->process;
 	*description->process = PROCESS_NONE;
+	r = watch_process(caller);
+	if (r < 0) {
+		caller_free(caller);
+		return r;
+	}
 	chain = chain_of(bus, caller->name);
 	caller->next = *chain;
 	*chain = caller;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/attack/attack.h"
@@ -334,6 +335,62 @@ static void ten_thousand_sessions(void)
 	target_kill(&target);
 }
 
+/* The number of one session that there is. */
+static unsigned first_session(sd_bus *bus)
+{
+	sd_bus_message *reply = NULL;
+	const char *path, *name;
+	uint32_t uid, client, target;
+	unsigned number;
+
+	ck_assert_int_ge(sd_bus_call_method(bus, DAEMON, MANAGER_PATH, MANAGER_INTERFACE,
+					    "ListSessions", NULL, &reply, ""),
+			 0);
+	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "(ouuus)"), 0);
+	ck_assert_int_gt(
+		sd_bus_message_read(reply, "(ouuus)", &path, &uid, &client, &target, &name), 0);
+	ck_assert_int_eq(sscanf(path, "/org/bpcond1/session/%u", &number), 1);
+	sd_bus_message_unref(reply);
+	return number;
+}
+
+/* Left behind, connection after connection: sessions that stay count, whoever opened them. */
+static void lingering_sessions(void)
+{
+	sd_bus *bus = bus_connect();
+	uint64_t limit = attack_limit(bus, "sessions");
+	uint64_t left = 0;
+	Target target;
+	char path[64];
+
+	target_start(&target, "loop", NULL, NULL);
+	for (uint64_t i = 0; i < 2 * limit; i++) {
+		sd_bus_error error = SD_BUS_ERROR_NULL;
+		sd_bus *other = bus_connect();
+		int r;
+
+		r = sd_bus_call_method(other, DAEMON, MANAGER_PATH, MANAGER_INTERFACE,
+				       "OpenSessionByPid", &error, NULL, "ua{sv}",
+				       (uint32_t)target.pid, 1, "linger", "b", 1);
+		if (r < 0)
+			bus_expect_error(&error, "QuotaExceeded", "\"sessions\"");
+		else
+			left++;
+		sd_bus_flush_close_unref(other);
+	}
+	ck_assert_uint_eq(left, limit);
+	ck_assert_uint_eq(bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions"), limit);
+	attack_expect_others_served();
+	/* he can end what he has left, and so can the end of the target */
+	snprintf(path, sizeof(path), "/org/bpcond1/session/%u", first_session(bus));
+	ck_assert_int_ge(
+		sd_bus_call_method(bus, DAEMON, path, SESSION_INTERFACE, "Close", NULL, NULL, ""),
+		0);
+	target_kill(&target);
+	while (bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions") > 0)
+		usleep(1000);
+}
+
 /* Of as many connections as the bus lets a user have, each with a call and what it wants to keep. */
 static void many_connections(void)
 {
@@ -408,6 +465,76 @@ static void descriptors_that_nobody_wants(void)
 	ck_assert_uint_lt(after.n_fds, before.n_fds + 16 + 64 * FDS_A_MESSAGE);
 }
 
+/* Opens a session and stays. */
+static pid_t start_victim(pid_t target, char ret_name[static 64])
+{
+	int told[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+	pid = check_fork();
+	if (pid == 0) {
+		sd_bus *bus = bus_connect();
+		BusSession session;
+		const char *name;
+		char text[64] = "";
+
+		bus_open_session(bus, target, &session);
+		ck_assert_int_ge(sd_bus_get_unique_name(bus, &name), 0);
+		snprintf(text, sizeof(text), "%s", name);
+		ck_assert_int_eq(write(told[1], text, sizeof(text)), sizeof(text));
+		pause();
+		_exit(EXIT_SUCCESS);
+	}
+	ck_assert_int_eq(read(told[0], ret_name, 64), 64);
+	close(told[0]);
+	close(told[1]);
+	return pid;
+}
+
+/* The bus keeps only so much for the daemon: then it drops even the news of a connection's end. */
+static void end_that_is_not_told(void)
+{
+	static const Object manager = {MANAGER_PATH, MANAGER_INTERFACE};
+	pid_t daemon = helper_daemon_pid(), victim;
+	sd_bus *busses[16], *bus = bus_connect();
+	int64_t deadline;
+	char name[64];
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	victim = start_victim(target.pid, name);
+	for (size_t i = 0; i < 16; i++)
+		busses[i] = bus_connect();
+	ck_assert_int_eq(helper_kill(daemon, SIGSTOP), 0);
+	/* more than the socket has room for, and the bus besides */
+	for (size_t i = 0; i < 16; i++) {
+		for (int k = 0, r = 0; k < 60 && r >= 0; k++) {
+			sd_bus_message *call = new_call(busses[i], &manager, "ListSessions");
+
+			for (int f = 0; f < FDS_A_MESSAGE; f++)
+				ck_assert_int_ge(sd_bus_message_append(call, "h", STDOUT_FILENO),
+						 0);
+			ck_assert_int_ge(sd_bus_message_seal(call, (uint64_t)k + 1000, 0), 0);
+			r = sd_bus_send(busses[i], call, NULL);
+			sd_bus_message_unref(call);
+		}
+	}
+	kill(victim, SIGKILL);
+	waitpid(victim, NULL, 0);
+	while (sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+				  "org.freedesktop.DBus", "GetNameOwner", NULL, NULL, "s",
+				  name) >= 0)
+		usleep(1000);
+	ck_assert_int_eq(helper_kill(daemon, SIGCONT), 0);
+	deadline = now_ms() + 10000;
+	while (bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions") > 0) {
+		ck_assert_msg(now_ms() < deadline, "the session has outlived its connection");
+		usleep(10000);
+	}
+	target_kill(&target);
+}
+
 int main(int argc, char *argv[])
 {
 	static const AttackCase cases[] = {
@@ -415,8 +542,10 @@ int main(int argc, char *argv[])
 		{"enormous arguments", enormous, NULL},
 		{"forged messages", forged, NULL},
 		{"a client that never reads its replies", never_reads_its_replies, NULL},
+		{"an end that is not told", end_that_is_not_told, NULL},
 		{"clients that want no replies", wants_no_replies, NULL},
 		{"10,000 sessions", ten_thousand_sessions, NULL},
+		{"sessions left behind", lingering_sessions, NULL},
 		{"as many connections as there can be", many_connections, NULL},
 		{"descriptors that nobody wants", descriptors_that_nobody_wants, NULL},
 	};

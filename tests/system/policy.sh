@@ -104,6 +104,14 @@ check "polkit's absence is no yes" bash -c 'systemctl mask --runtime --now polki
 systemctl unmask --runtime polkit
 
 # -- org.bpcond1.manage: ending what is another's
+# say_gone_by USER: to the service alone, what only the bus can know: that the session's owner is gone.
+say_gone_by() {
+	local owner
+	owner=$(busctl --no-legend list | awk -v pid="$held_pid" '$1 ~ /^:/ && $2 == pid { print $1 }')
+	[[ -n $owner ]]
+	as "$1" busctl emit --destination=org.bpcond1 /org/freedesktop/DBus org.freedesktop.DBus \
+		NameOwnerChanged sss "$owner" "$owner" ''
+}
 start_session() {
 	# What the one before has said is not this one's.
 	: >"$scratch/held.err"
@@ -125,6 +133,8 @@ check "another user cannot remove its breakpoint" fails remove_by "$USER_A"
 check "nor close it" fails close_by "$USER_A"
 close_by "$USER_A" >"$scratch/refused" 2>&1 || true
 check "the text names the action" has 'org.bpcond1.manage' "$scratch/refused"
+check "another user can say that its owner is gone" say_gone_by "$USER_A"
+check "and is not believed" busctl get-property org.bpcond1 "$held" org.bpcond1.Session Uid
 rule org.bpcond1.manage "$USER_A" YES \
 	"action.lookup('object').indexOf('$held') == 0 && action.lookup('uid') == '$(id -u "$USER_B")'"
 check "with polkit's yes the breakpoint can be removed" remove_by "$USER_A"
