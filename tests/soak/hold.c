@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/soak/worker.h"
+#include "tests/support/machine.h"
 
 enum {
 	SPEC_BYTES = 2048,
@@ -99,7 +100,7 @@ static int lend(Worker *worker, Hold *hold)
 	bpcond_parameter parameter = {.name = "max"};
 	bpcond_filter_options options = {
 		.size = sizeof(options),
-		.capture = "{\"registers\":[\"rdi\"]}",
+		.capture = "{\"registers\":[\"" ARG1 "\"]}",
 	};
 	char condition[SPEC_BYTES];
 	unsigned site = random_below(&worker->random, PACED_SITES);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/soak/worker.h"
+#include "tests/support/machine.h"
 
 enum {
 	ROOM = 1 << 18,
@@ -42,7 +43,7 @@ static void see_hit(Worker *worker, Hold *hold, const struct bpcond_hit *hit)
 {
 	uint64_t argument;
 
-	if (bpcond_hit_register(hit, BPCOND_REG_RDI, &argument) < 0)
+	if (bpcond_hit_register(hit, REG_ARG1, &argument) < 0)
 		worker_fail(worker, "a hit without the register that was asked for");
 	if (!hold->prey->killed && hit->pid != (uint32_t)hold->prey->pid)
 		worker_fail(worker, "a hit of process %u, not %d", hit->pid, hold->prey->pid);
@@ -69,6 +70,7 @@ static int read_ring(Worker *worker, Hold *hold)
 /* Return: how many bytes the first record has; 0 when not all of it is there. */
 static size_t see_first(Worker *worker, Hold *hold, char *at, size_t have)
 {
+	static const char before_argument[] = "\"" ARG1 "\":\"0x";
 	unsigned long number, sequence, argument;
 	const char *registers;
 	char *end;
@@ -96,9 +98,10 @@ static size_t see_first(Worker *worker, Hold *hold, char *at, size_t have)
 	if (!end)
 		return 0;
 	*end = '\0';
-	registers = strstr(at, "\"rdi\":\"0x");
+	registers = strstr(at, before_argument);
 	if (sscanf(at, "{\"breakpoint\":%lu,\"sequence\":%lu,", &number, &sequence) != 2 ||
-	    !registers || sscanf(registers + 9, "%lx", &argument) != 1 || end[-1] != '}')
+	    !registers || sscanf(registers + strlen(before_argument), "%lx", &argument) != 1 ||
+	    end[-1] != '}')
 		worker_fail(worker, "%s: a line in the sink is no hit: %s", hold->path, at);
 	hold_see(worker, hold, (uint32_t)number, sequence, argument);
 	return (size_t)(end - at) + 1;

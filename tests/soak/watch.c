@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/machine.h"
+
 static const char *const words[PACED_WORDS] = PACED_WORD_LIST;
 
 /* ---- Conditions ------------------------------------------------------------------------------ */
@@ -41,7 +43,7 @@ void watch_choose(Watch *watch, Random *random, unsigned site, uint64_t address,
 
 void watch_condition(const Watch *watch, char *text, size_t size)
 {
-	static const char number[] = "{\"reg\":\"rdi\"}";
+	static const char number[] = "{\"reg\":\"" ARG1 "\"}";
 
 	switch (watch->kind) {
 	case WATCH_REMAINDER:
@@ -66,11 +68,11 @@ void watch_condition(const Watch *watch, char *text, size_t size)
 			 number, watch->a);
 		return;
 	case WATCH_WORD:
-		snprintf(text, size, "{\"string-equals\":[{\"reg\":\"rsi\"},\"%s\"]}",
+		snprintf(text, size, "{\"string-equals\":[{\"reg\":\"" ARG2 "\"},\"%s\"]}",
 			 words[watch->b % PACED_WORDS]);
 		return;
 	case WATCH_REGISTERS:
-		snprintf(text, size, "{\"registers\":{\"rdi\":%" PRIu64 "}}", watch->b);
+		snprintf(text, size, "{\"registers\":{\"" ARG1 "\":%" PRIu64 "}}", watch->b);
 		return;
 	case WATCH_LOAD:
 		/* the first letter; of a variable, what has just been stored, by one thread or by
@@ -81,7 +83,7 @@ void watch_condition(const Watch *watch, char *text, size_t size)
 				 watch->address);
 		else
 			snprintf(text, size,
-				 "{\"==\":[{\"load\":\"u8\",\"at\":{\"reg\":\"rsi\"}},%d]}",
+				 "{\"==\":[{\"load\":\"u8\",\"at\":{\"reg\":\"" ARG2 "\"}},%d]}",
 				 words[watch->b % PACED_WORDS][0]);
 		return;
 	case WATCH_PID:
@@ -141,13 +143,13 @@ void watch_spec(const Watch *watch, char *text, size_t size)
 	watch_condition(watch, condition, sizeof(condition));
 	if (watch->capture_bytes)
 		snprintf(capture, sizeof(capture),
-			 ",\"memory\":[{\"at\":{\"reg\":\"rsi\"},\"length\":%u}],\"stack\":4",
+			 ",\"memory\":[{\"at\":{\"reg\":\"" ARG2 "\"},\"length\":%u}],\"stack\":4",
 			 watch->capture_bytes);
 	snprintf(text, size,
 		 "{\"address\":\"0x%" PRIx64 "\",%s\"condition\":%s,\"on-fault\":\"%s\","
 		 "\"skip\":%" PRIu64 ",\"every\":%" PRIu64 ",\"limit\":%" PRIu64
 		 ",\"enabled\":%s%s,"
-		 "\"capture\":{\"registers\":[\"rdi\"]%s}}",
+		 "\"capture\":{\"registers\":[\"" ARG1 "\"]%s}}",
 		 watch->address, watch->site == WATCH_SITE_VARIABLE ? "\"access\":\"write\"," : "",
 		 condition, watch->fault_is_hit ? "hit" : "reject", watch->skip, watch->every,
 		 watch->limit, watch->enabled ? "true" : "false",
