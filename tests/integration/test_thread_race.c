@@ -33,6 +33,7 @@ static unsigned adds(void)
 
 typedef struct Race {
 	Target target;
+	bpcond_client *client;
 	bpcond_session *session;
 	uint64_t address;
 	long tallies[PHASES]; /* up to the last round of that phase */
@@ -52,7 +53,8 @@ static bpcond_breakpoint *add(Race *race, long phase)
 		 "\"},%ld]}}",
 		 race->address, phase);
 	before = target_ask(&race->target, "threads", "threads");
-	ck_assert_int_eq(bpcond_session_add(race->session, spec, &breakpoint), 0);
+	ck_assert_msg(bpcond_session_add(race->session, spec, &breakpoint) == 0, "%s",
+		      bpcond_client_error(race->client)->message);
 	after = target_ask(&race->target, "threads", "threads");
 	race->n_adds++;
 	race->n_raced += after > before;
@@ -102,14 +104,14 @@ START_TEST(threads_that_start_meanwhile)
 {
 	bpcond_session_options options = {.size = sizeof(options), .hits_bytes = 4096};
 	unsigned wanted = adds();
-	bpcond_client *client;
 	Race race = {0};
 
 	target_start(&race.target, "churn", NULL, NULL);
 	race.address = target_address_of(&race.target, "churn_work");
-	ck_assert_int_eq(bpcond_client_new(&client), 0);
-	ck_assert_int_eq(bpcond_client_connect(client, NULL), 0);
-	ck_assert_int_eq(bpcond_session_open(client, race.target.pid, &options, &race.session), 0);
+	ck_assert_int_eq(bpcond_client_new(&race.client), 0);
+	ck_assert_int_eq(bpcond_client_connect(race.client, NULL), 0);
+	ck_assert_int_eq(bpcond_session_open(race.client, race.target.pid, &options, &race.session),
+			 0);
 	for (long phase = 1; race.n_adds < wanted; phase = phase % (PHASES - 1) + 1)
 		round_of(&race, phase);
 	printf("# %u breakpoints added, %u of them while threads were being started: %" PRIu64
@@ -121,7 +123,7 @@ START_TEST(threads_that_start_meanwhile)
 	fflush(stdout);
 	ck_assert_uint_gt(race.n_raced, race.n_adds / 10);
 	ck_assert_uint_gt(race.calls, race.n_adds / AT_ONCE);
-	bpcond_client_free(client);
+	bpcond_client_free(race.client);
 }
 END_TEST
 
