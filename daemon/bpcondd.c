@@ -23,6 +23,7 @@
 #include "daemon/bus.h"
 #include "daemon/bus_restart.h"
 #include "daemon/log.h"
+#include "daemon/pipe_relay.h"
 #include "daemon/privileges.h"
 #include "daemon/restore.h"
 #include "daemon/session.h"
@@ -315,6 +316,8 @@ int main(int argc, char *argv[])
 	Options options;
 	int r;
 
+	if (argc > 0 && strcmp(argv[0], RELAY_PROGRAM) == 0)
+		return pipe_relay_run();
 	r = parse_options(argc, argv, &options);
 	if (r > 0)
 		return r == 1 ? EXIT_SUCCESS : EXIT_NOT_STARTED;
@@ -326,7 +329,7 @@ int main(int argc, char *argv[])
 	}
 	/* A single message may have 128 MiB. By itself malloc would come to keep as much. */
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-	/* A pipe that hits are forwarded into can lose its reader at any time. */
+	/* A socket that hits are forwarded into can lose its reader at any time. */
 	signal(SIGPIPE, SIG_IGN);
 	libbpf_set_print(on_libbpf_message);
 	raise_descriptor_limit();

@@ -8,6 +8,11 @@
 #include "daemon/session.h"
 #include "daemon/store.h"
 #include "daemon/store_object.h"
+#include "daemon/util.h"
+
+/* The readers of all sessions together are waited for so long when the daemon ends: less than systemd
+ * waits for it (TimeoutStopSec=). */
+#define READERS_USEC 2000000
 
 int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret)
 {
@@ -19,11 +24,14 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 		return -ENOMEM;
 	broker->event = event;
 	broker->hooks = *hooks;
-	broker->relay = SINK_RELAY_NONE;
-	r = sink_relay_init(&broker->relay);
+	broker->pages = RELAY_PAGES_NONE;
+	r = quota_new(settings->quotas, &broker->quota);
 	if (r < 0)
 		goto fail;
-	r = quota_new(settings->quotas, &broker->quota);
+	r = relay_pages_init(&broker->pages);
+	if (r < 0)
+		goto fail;
+	r = relay_keeper_new(event, broker->quota, &broker->relays);
 	if (r < 0)
 		goto fail;
 	r = rate_new(settings->rates, &broker->rates);
@@ -59,10 +67,18 @@ const Features *broker_features(Broker *broker)
 	return &broker->features;
 }
 
+/* From the daemon's end on. */
+static void bound_waiting(Broker *broker)
+{
+	if (broker->readers_until == 0)
+		broker->readers_until = now_usec() + READERS_USEC;
+}
+
 Broker *broker_free(Broker *broker)
 {
 	if (!broker)
 		return NULL;
+	bound_waiting(broker);
 	while (broker->sessions)
 		session_end(broker->sessions, SESSION_DAEMON_STOPPING);
 	while (broker->lent_filters)
@@ -72,8 +88,9 @@ Broker *broker_free(Broker *broker)
 	filter_engine_free(broker->engine);
 	charge_book_free(broker->charges);
 	rate_free(broker->rates);
+	relay_keeper_free(broker->relays);
+	relay_pages_clear(&broker->pages);
 	quota_free(broker->quota);
-	sink_relay_clear(&broker->relay);
 	store_free(broker->store);
 	free(broker);
 	return NULL;
@@ -84,6 +101,7 @@ void broker_leave(Broker *broker, bool lingering)
 	LentFilter *next_lent;
 	Session *next;
 
+	bound_waiting(broker);
 	for (Session *session = broker->sessions; session; session = next) {
 		next = session->next;
 		if (lingering && !session->linger)

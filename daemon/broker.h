@@ -16,7 +16,7 @@
 #include "daemon/process.h"
 #include "daemon/quota.h"
 #include "daemon/settings.h"
-#include "daemon/sink.h"
+#include "daemon/relay_keeper.h"
 #include "kernel/features.h"
 
 typedef struct Breakpoint Breakpoint;
@@ -76,7 +76,9 @@ struct Broker {
 	LentFilter *lent_filters; /* list by LentFilter.next, newest first; owns */
 	uint32_t last_lent_filter;
 	sd_event_source *limit_timer;
-	SinkRelay relay; /* of all that is forwarded into pipes */
+	RelayPages pages;    /* for what is forwarded into pipes */
+	RelayKeeper *relays; /* of pipes that nothing is forwarded into any more */
+	unsigned long long readers_until; /* CLOCK_MONOTONIC, when the daemon ends: as forward.c waits */
 	Store *store; /* NULL: nothing outlives the daemon */
 };
 

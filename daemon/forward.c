@@ -39,6 +39,7 @@ struct Forward {
 	ForwardFormat format;
 	HitRing *ring;
 	sd_event_source *ring_source, *sink_source;
+	sd_event_source *process_source; /* of what writes into a pipe; NULL: none */
 
 	/* What was taken and is being written; the first `written` bytes, and the records before
 	 * `next_mark`, are delivered. Empty when the sink has taken all. */
@@ -69,16 +70,17 @@ int forward_parse_format(const char *name, ForwardFormat *ret, Refusal *refusal)
 
 bool forward_has_ended(const Forward *forward)
 {
-	return forward->sink.sink_fd < 0;
+	return !sink_is_open(&forward->sink);
 }
 
-static void end(Forward *forward)
+/* All but the sink. */
+static void clear(Forward *forward)
 {
 	forward->ring_source = sd_event_source_disable_unref(forward->ring_source);
 	forward->sink_source = sd_event_source_disable_unref(forward->sink_source);
+	forward->process_source = sd_event_source_disable_unref(forward->process_source);
 	forward->patience = sd_event_source_disable_unref(forward->patience);
 	forward->ring = hit_ring_free(forward->ring);
-	sink_clear(&forward->sink);
 	free(forward->bytes);
 	forward->bytes = NULL;
 	forward->allocated = forward->filled = forward->written = 0;
@@ -179,7 +181,7 @@ static size_t next_chunk(const Forward *forward)
 static int flush(Forward *forward)
 {
 	while (forward->written < forward->filled) {
-		ssize_t n = sink_write(&forward->sink, &forward->session->broker->relay,
+		ssize_t n = sink_write(&forward->sink, &forward->session->broker->pages,
 				       forward->bytes + forward->written, next_chunk(forward));
 
 		if (n == -EAGAIN)
@@ -219,7 +221,30 @@ static int turn(Forward *forward)
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
 
-static void end_with(Forward *forward, int r)
+static void sleep_until_closed(Sink *sink, unsigned long long until)
+{
+	unsigned long long now = now_usec();
+
+	if (now >= until)
+		return;
+	sink_close(sink, until - now);
+	slept_usec(now_usec() - now);
+}
+
+/* What is on its way into a pipe comes back, and what came into it was delivered. `until` then the reader
+ * should have its end; 0: as soon as may be. */
+static void end(Forward *forward, unsigned long long until)
+{
+	Session *session = forward->session;
+
+	forward->written += sink_recall(&forward->sink);
+	account_written(forward);
+	clear(forward);
+	sleep_until_closed(&forward->sink, until);
+	sink_release(&forward->sink, session->broker->relays, session->owner.uid);
+}
+
+static void log_end(const Forward *forward, int r)
 {
 	const Session *session = forward->session;
 	const LogContext context = {
@@ -227,16 +252,24 @@ static void end_with(Forward *forward, int r)
 
 	if (r != -EPIPE)
 		log_message(LOG_ERR, &context, "forwarding the hits of session %u ended: %s",
-			    session->number, strerror(-r));
-	end(forward);
+			    session->number,
+			    r == -ECHILD ? "the process that wrote into its pipe is gone"
+					 : strerror(-r));
 }
 
-/* Waits for the ring, or for room in the sink. Both polls tell as long as it is so. */
+static void end_with(Forward *forward, int r)
+{
+	log_end(forward, r);
+	end(forward, 0);
+}
+
+/* Waits for the ring, or for room in the sink. Polls tell as long as it is so. */
 static int wait_for(Forward *forward, bool room)
 {
 	int r;
 
-	r = sd_event_source_set_io_events(forward->sink_source, room ? EPOLLOUT : 0);
+	r = sd_event_source_set_io_events(forward->sink_source,
+					  sink_poll_events(&forward->sink, room));
 	if (r < 0)
 		return r;
 	return sd_event_source_set_enabled(forward->ring_source, room ? SD_EVENT_OFF : SD_EVENT_ON);
@@ -264,20 +297,32 @@ static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *user
 	return 0;
 }
 
+static void end_and_tell(Forward *forward, int r)
+{
+	ForwardDone done = forward->done;
+
+	end_with(forward, r);
+	if (done)
+		done(forward->session);
+}
+
 static int on_sink(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	Forward *forward = userdata;
+	int r;
 
-	/* A pipe without a reader says the one, a socket the other. */
-	if (revents & (EPOLLERR | EPOLLHUP)) {
-		ForwardDone done = forward->done;
+	r = revents & (EPOLLERR | EPOLLHUP) ? -EPIPE : sink_heed(&forward->sink);
+	if (r < 0)
+		end_and_tell(forward, r);
+	else
+		go_on(forward);
+	return 0;
+}
 
-		end_with(forward, -EPIPE);
-		if (done)
-			done(forward->session);
-		return 0;
-	}
-	go_on(forward);
+static int on_process(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	/* It ends by itself only after us: somebody has killed it, or it cannot be run. */
+	end_and_tell(userdata, -ECHILD);
 	return 0;
 }
 
@@ -289,12 +334,18 @@ static int add_sources(Forward *forward)
 	r = sd_event_add_io(event, &forward->ring_source, forward->session->ring_fd, EPOLLIN,
 			    on_ring, forward);
 	if (r >= 0)
-		r = sd_event_add_io(event, &forward->sink_source, forward->sink.sink_fd, 0, on_sink,
-				    forward);
+		r = sd_event_add_io(event, &forward->sink_source, sink_poll_fd(&forward->sink),
+				    sink_poll_events(&forward->sink, false), on_sink, forward);
+	if (r >= 0 && sink_process_fd(&forward->sink) >= 0)
+		r = sd_event_add_io(event, &forward->process_source,
+				    sink_process_fd(&forward->sink), EPOLLIN, on_process, forward);
 	if (r >= 0)
 		r = sd_event_source_set_priority(forward->ring_source, PRIORITY);
 	if (r >= 0)
 		r = sd_event_source_set_priority(forward->sink_source, PRIORITY);
+	/* What it said before its end comes first. */
+	if (r >= 0 && forward->process_source)
+		r = sd_event_source_set_priority(forward->process_source, PRIORITY + 1);
 	return r < 0 ? r : 0;
 }
 
@@ -326,21 +377,54 @@ Forward *forward_free(Forward *forward)
 {
 	if (!forward)
 		return NULL;
-	end(forward);
+	clear(forward);
+	sink_clear(&forward->sink);
 	free(forward);
 	return NULL;
 }
 
-void forward_end(Forward *forward)
+Forward *forward_abandon(Forward *forward)
+{
+	if (!forward_has_ended(forward))
+		end(forward, 0);
+	return forward_free(forward);
+}
+
+/* Until when its reader is waited for at its end. */
+static unsigned long long last_moment(const Forward *forward)
 {
 	unsigned long long until = now_usec() + LAST_USEC;
-	int r = 1;
+	unsigned long long end_of_all = forward->session->broker->readers_until;
+
+	return end_of_all > 0 && end_of_all < until ? end_of_all : until;
+}
+
+/* Return: whether there is time until then, and an answer comes, if the sink is one that answers. */
+static bool wait_until(Forward *forward, unsigned long long until)
+{
+	unsigned long long now = now_usec(), later;
+	bool answers;
+
+	if (now >= until)
+		return false;
+	answers = sink_wait(&forward->sink, until - now);
+	later = now_usec();
+	slept_usec(later - now);
+	return answers && later < until;
+}
+
+void forward_end(Forward *forward)
+{
+	unsigned long long until = last_moment(forward);
+	int r;
 
 	if (forward_has_ended(forward))
 		return;
-	while (r > 0 && now_usec() < until)
+	do
 		r = turn(forward);
-	end_with(forward, r < 0 && r != -EAGAIN ? r : -EPIPE);
+	while ((r > 0 && now_usec() < until) || (r == -EAGAIN && wait_until(forward, until)));
+	log_end(forward, r < 0 && r != -EAGAIN ? r : -EPIPE);
+	end(forward, until);
 }
 
 static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
@@ -389,6 +473,7 @@ int forward_finish(Forward *forward, ForwardDone done)
 typedef struct Left {
 	uint64_t n_bytes;
 	uint64_t n_marks;
+	uint64_t in_flight; /* of the bytes, the first: on their way into a pipe */
 	struct LeftMark {
 		uint64_t end;
 		uint64_t breakpoint;
@@ -419,14 +504,14 @@ ForwardFormat forward_format(const Forward *forward)
 
 int forward_leave(Forward *forward, void **ret, size_t *ret_bytes)
 {
-	unsigned long long until = now_usec() + LAST_USEC;
+	unsigned long long until = last_moment(forward);
 	size_t n_bytes, n_marks, bytes;
 	Left *left;
 	int r;
 
 	do
 		r = flush(forward);
-	while (r == 0 && now_usec() < until);
+	while (r == 0 && wait_until(forward, until));
 	if (r < 0)
 		end_with(forward, r);
 	*ret = NULL;
@@ -441,6 +526,7 @@ int forward_leave(Forward *forward, void **ret, size_t *ret_bytes)
 		return -ENOMEM;
 	left->n_bytes = n_bytes;
 	left->n_marks = n_marks;
+	left->in_flight = sink_in_flight(&forward->sink);
 	for (size_t i = 0; i < n_marks; i++) {
 		const Mark *mark = &forward->marks[forward->next_mark + i];
 
@@ -471,11 +557,12 @@ int forward_go_on(Forward *forward, const void *from, size_t bytes)
 		forward->marks[i] = (Mark){.end = before,
 					   .breakpoint = (uint32_t)left->marks[i].breakpoint};
 	}
-	if (before != left->n_bytes)
+	if (before != left->n_bytes || left->in_flight > left->n_bytes)
 		return -EBADMSG;
 	r = append(forward, &left->marks[left->n_marks], left->n_bytes);
 	if (r < 0)
 		return r;
 	forward->n_marks = (unsigned)left->n_marks;
+	sink_set_in_flight(&forward->sink, left->in_flight);
 	return wait_for(forward, true);
 }

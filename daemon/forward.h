@@ -36,7 +36,13 @@ int forward_parse_format(const char *name, ForwardFormat *ret, Refusal *refusal)
 /* Takes *sink over on success. The session's ring must never have left the daemon.
  * Return: 0 and *ret (forward_free); negative errno. */
 int forward_new(Session *session, Sink *sink, ForwardFormat format, Forward **ret);
+
+/* Leaves the sink to another process, or to nobody: whoever ends the forwarding has called forward_end
+ * or forward_abandon before. Return: NULL. */
 Forward *forward_free(Forward *forward);
+
+/* Ends it, delivering nothing more, and frees it. Return: NULL. */
+Forward *forward_abandon(Forward *forward);
 
 /* One whose end has come before. Return: 0 and *ret (forward_free); -ENOMEM. */
 int forward_new_ended(Session *session, Forward **ret);

@@ -272,9 +272,9 @@ static int adopt_parts(Session *session, const StoredSession *record, int *fds)
 
 /* Whoever read its hits goes on. Of what a daemon that was killed had in hand nobody knows how much was
  * delivered. */
-static int adopt_hits(Session *session, const StoredSession *record, const int *fds,
-		      Refusal *refusal)
+static int adopt_hits(Session *session, const StoredSession *record, int *fds, Refusal *refusal)
 {
+	const bool is_pipe = record->flags & STORED_SINK_IS_PIPE;
 	ForwardFormat format = record->flags & STORED_BINARY ? FORWARD_BINARY : FORWARD_JSON_LINES;
 	Sink sink = SINK_NONE;
 	int r;
@@ -287,7 +287,9 @@ static int adopt_hits(Session *session, const StoredSession *record, const int *
 		return refuse(refusal, REFUSED_NOT_SUPPORTED,
 			      "its hits were being forwarded when bpcondd was killed");
 	if (record->flags & STORED_HAS_SINK) {
-		r = sink_open(fds[record->header.n_fds - 1], session->owner.uid, &sink, refusal);
+		r = sink_adopt(is_pipe,
+			       fds + record->header.n_fds - (is_pipe ? SINK_MAX_DESCRIPTORS : 1),
+			       session->owner.uid, &sink, refusal);
 		if (r == 0)
 			r = forward_new(session, &sink, format, &session->forward);
 		sink_clear(&sink);

@@ -142,7 +142,7 @@ int session_enable_breakpoint(Breakpoint *breakpoint, const SessionOwner *actor,
  * on, those included that are in the ring already.
  *
  * Return: 0; REFUSED_INVALID_ARGUMENT when it is claimed already, or the sink is none; as access_check;
- * negative errno.
+ * REFUSED_QUOTA_EXCEEDED when there may be no process for a pipe; negative errno.
  */
 int session_check_unclaimed(const Session *session, Refusal *refusal);
 int session_claim_ring(Session *session);

@@ -52,22 +52,21 @@ int session_forward(Session *session, const SessionOwner *actor, int sink_fd, co
 	r = forward_parse_format(format, &parsed, refusal);
 	if (r != 0)
 		return r;
-	r = sink_open(sink_fd, actor->uid, &sink, refusal);
-	if (r != 0)
-		return r;
 	r = session_look(session, actor, refusal);
 	if (r == 0)
-		/* One reader at a time. */
-		session->signals = hit_signals_free(session->signals);
-	if (r == 0)
-		r = forward_new(session, &sink, parsed, &session->forward);
-	sink_clear(&sink);
+		r = sink_open(sink_fd, actor->uid, &sink, refusal);
 	if (r != 0)
+		return r;
+	/* One reader at a time. */
+	session->signals = hit_signals_free(session->signals);
+	r = forward_new(session, &sink, parsed, &session->forward);
+	sink_release(&sink, session->broker->relays, session->owner.uid);
+	if (r < 0)
 		return r;
 	session->hits_use = HITS_FORWARDED;
 	r = store_session_changed(session);
 	if (r < 0) {
-		session->forward = forward_free(session->forward);
+		session->forward = forward_abandon(session->forward);
 		session->hits_use = HITS_UNCLAIMED;
 	}
 	return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,22 +11,6 @@
 #include "daemon/util.h"
 
 #define WANTED "pass the write end of a pipe, or a connected UNIX socket"
-
-int sink_relay_init(SinkRelay *ret)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	*ret = (SinkRelay){.read_fd = fds[0], .write_fd = fds[1]};
-	return 0;
-}
-
-void sink_relay_clear(SinkRelay *relay)
-{
-	relay->read_fd = close_fd(relay->read_fd);
-	relay->write_fd = close_fd(relay->write_fd);
-}
 
 /* What a descriptor is, for a person. */
 static const char *describe(mode_t mode)
@@ -46,8 +31,10 @@ static const char *describe(mode_t mode)
 	}
 }
 
-static int check_pipe(int flags, Sink *sink, Refusal *refusal)
+static int open_pipe(int fd, int flags, Sink *sink, Refusal *refusal)
 {
+	int r;
+
 	/* Whoever can read it too keeps it from ever being without a reader. */
 	if ((flags & O_ACCMODE) != O_WRONLY)
 		return refuse(
@@ -55,7 +42,13 @@ static int check_pipe(int flags, Sink *sink, Refusal *refusal)
 			"The sink is %s of a pipe: pass its write end, open for writing only.",
 			(flags & O_ACCMODE) == O_RDONLY ? "the read end" : "both ends");
 	sink->kind = SINK_PIPE;
-	return 0;
+	r = pipe_relay_start(fd, &sink->relay);
+	if (r == -EAGAIN)
+		return refuse(refusal, REFUSED_QUOTA_EXCEEDED,
+			      "bpcondd may have no more processes, and each pipe that hits are "
+			      "forwarded into takes one: close other sessions, pass a UNIX socket, "
+			      "or raise TasksMax= of bpcondd.service.");
+	return r;
 }
 
 static int get_option(int fd, int option, int *ret)
@@ -125,7 +118,7 @@ int sink_open(int fd, uid_t uid, Sink *ret, Refusal *refusal)
 			"The sink was opened with O_PATH, so nothing can be written to it: " WANTED
 			".");
 	if (S_ISFIFO(status.st_mode))
-		r = check_pipe(flags, &sink, refusal);
+		r = open_pipe(fd, flags, &sink, refusal);
 	else if (S_ISSOCK(status.st_mode))
 		r = check_socket(fd, uid, &sink, refusal);
 	else
@@ -133,57 +126,97 @@ int sink_open(int fd, uid_t uid, Sink *ret, Refusal *refusal)
 			   describe(status.st_mode));
 	if (r != 0)
 		return r;
-	sink.sink_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (sink.sink_fd < 0)
-		return -errno;
+	if (sink.kind != SINK_PIPE) {
+		sink.socket_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (sink.socket_fd < 0)
+			return -errno;
+	}
 	*ret = sink;
 	return 0;
 }
 
+int sink_adopt(bool is_pipe, int *fds, uid_t uid, Sink *ret, Refusal *refusal)
+{
+	Sink sink = SINK_NONE;
+	struct stat status;
+	int r;
+
+	if (is_pipe) {
+		sink.kind = SINK_PIPE;
+		r = pipe_relay_adopt(fds, &sink.relay);
+		if (r == 0)
+			*ret = sink;
+		return r;
+	}
+	if (fstat(fds[0], &status) < 0)
+		return -errno;
+	return S_ISSOCK(status.st_mode) ? sink_open(fds[0], uid, ret, refusal) : -EBADMSG;
+}
+
+size_t sink_descriptors(const Sink *sink, int ret[static SINK_MAX_DESCRIPTORS])
+{
+	if (sink->kind != SINK_PIPE) {
+		ret[0] = sink->socket_fd;
+		return 1;
+	}
+	ret[0] = sink->relay.socket_fd;
+	ret[1] = sink->relay.queue_fd;
+	ret[2] = sink->relay.process_fd;
+	return 3;
+}
+
 void sink_clear(Sink *sink)
 {
-	sink->sink_fd = close_fd(sink->sink_fd);
+	sink->socket_fd = close_fd(sink->socket_fd);
+	pipe_relay_clear(&sink->relay);
 }
 
-/* Empties the relay of what the pipe had no room for: the caller still has those bytes. */
-static int take_back(const SinkRelay *relay, size_t size)
+void sink_close(Sink *sink, unsigned long long usec)
 {
-	char trash[4096];
-
-	while (size > 0) {
-		ssize_t n =
-			read(relay->read_fd, trash, size < sizeof(trash) ? size : sizeof(trash));
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		size -= (size_t)n;
-	}
-	return 0;
+	sink->socket_fd = close_fd(sink->socket_fd);
+	if (sink->kind == SINK_PIPE)
+		pipe_relay_close(&sink->relay, usec);
 }
 
-static ssize_t write_pipe(const Sink *sink, const SinkRelay *relay, const void *bytes, size_t size)
+void sink_release(Sink *sink, RelayKeeper *keeper, uid_t uid)
 {
-	ssize_t held, moved;
-	int error, r;
+	relay_keeper_release(keeper, &sink->relay, uid);
+	sink_clear(sink);
+}
 
-	held = write(relay->write_fd, bytes, size);
-	if (held < 0)
-		return -errno == -EAGAIN ? -EIO : -errno;
-	moved = splice(relay->read_fd, NULL, sink->sink_fd, NULL, (size_t)held, SPLICE_F_NONBLOCK);
-	error = moved < 0 ? errno : EAGAIN;
-	r = take_back(relay, (size_t)(held - (moved > 0 ? moved : 0)));
-	if (r < 0)
-		return r;
-	if (moved > 0)
-		return moved;
-	return error == EAGAIN || error == EINTR ? -EAGAIN : -EPIPE;
+bool sink_is_open(const Sink *sink)
+{
+	return sink_poll_fd(sink) >= 0;
+}
+
+int sink_poll_fd(const Sink *sink)
+{
+	return sink->socket_fd >= 0 ? sink->socket_fd : sink->relay.socket_fd;
+}
+
+uint32_t sink_poll_events(const Sink *sink, bool room)
+{
+	/* Of a pipe the reader's end is news too. */
+	if (sink->kind == SINK_PIPE)
+		return EPOLLIN;
+	return room ? EPOLLOUT : 0;
+}
+
+int sink_process_fd(const Sink *sink)
+{
+	return sink->relay.process_fd;
+}
+
+int sink_heed(Sink *sink)
+{
+	return sink->kind == SINK_PIPE ? pipe_relay_heed(&sink->relay) : 0;
 }
 
 static ssize_t write_socket(const Sink *sink, const void *bytes, size_t size)
 {
 	ssize_t n;
 
-	n = send(sink->sink_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = send(sink->socket_fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
 		return n;
 	if (n == 0 || errno == EAGAIN || errno == EINTR)
@@ -193,9 +226,29 @@ static ssize_t write_socket(const Sink *sink, const void *bytes, size_t size)
 	return errno == ENOMEM || errno == ENOBUFS ? -errno : -EPIPE;
 }
 
-ssize_t sink_write(const Sink *sink, const SinkRelay *relay, const void *bytes, size_t size)
+ssize_t sink_write(Sink *sink, const RelayPages *pages, const void *bytes, size_t size)
 {
 	if (sink->kind == SINK_PIPE)
-		return write_pipe(sink, relay, bytes, size);
+		return pipe_relay_write(&sink->relay, pages, bytes, size);
 	return write_socket(sink, bytes, size);
+}
+
+bool sink_wait(const Sink *sink, unsigned long long usec)
+{
+	return sink->kind == SINK_PIPE && pipe_relay_wait(&sink->relay, usec);
+}
+
+size_t sink_in_flight(const Sink *sink)
+{
+	return sink->relay.in_flight;
+}
+
+void sink_set_in_flight(Sink *sink, size_t bytes)
+{
+	sink->relay.in_flight = bytes;
+}
+
+size_t sink_recall(Sink *sink)
+{
+	return sink->kind == SINK_PIPE ? pipe_relay_recall(&sink->relay) : 0;
 }

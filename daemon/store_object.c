@@ -125,6 +125,8 @@ static uint32_t session_flags(const Session *session)
 	flags |= STORED_FORWARDED;
 	if (!forward_has_ended(session->forward))
 		flags |= STORED_HAS_SINK;
+	if (flags & STORED_HAS_SINK && forward_sink(session->forward)->kind == SINK_PIPE)
+		flags |= STORED_SINK_IS_PIPE;
 	if (forward_format(session->forward) == FORWARD_BINARY)
 		flags |= STORED_BINARY;
 	return flags;
@@ -155,20 +157,21 @@ static int add_session(FdList *list, const Session *session, const Unsent *unsen
 		.owner = describe_owner(&session->owner, session->owner_pid),
 	};
 	const int fds[] = {session->target.pidfd, session->ring_fd};
-	int r;
+	int sink_fds[SINK_MAX_DESCRIPTORS], r;
+	size_t n_sink_fds = 0;
 
 	static_assert(sizeof(record.client) == sizeof(session->client), "it is one name");
 	memcpy(record.client, session->client, sizeof(record.client));
-	record.header.n_fds += (session->owner.mark != NULL) + !!(record.flags & STORED_HAS_SINK);
+	if (record.flags & STORED_HAS_SINK)
+		n_sink_fds = sink_descriptors(forward_sink(session->forward), sink_fds);
+	record.header.n_fds += (session->owner.mark != NULL) + n_sink_fds;
 	r = add_record(list, &record.header, sizeof(record), unsent ? unsent->bytes : NULL,
 		       record.unsent_bytes);
 	if (r == 0)
 		r = add_all(list, fds, 2);
 	if (r == 0 && session->owner.mark)
 		r = add_fd(list, session->owner.process->pidfd);
-	if (r == 0 && record.flags & STORED_HAS_SINK)
-		r = add_fd(list, forward_sink(session->forward)->sink_fd);
-	return r;
+	return r == 0 ? add_all(list, sink_fds, n_sink_fds) : r;
 }
 
 static int add_breakpoint(FdList *list, const Breakpoint *breakpoint)

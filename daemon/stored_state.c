@@ -61,17 +61,19 @@ static bool session_is_whole(const StoredSession *record)
 {
 	const uint32_t flags = record->flags;
 	const bool has_sink = flags & STORED_HAS_SINK;
+	const bool is_pipe = flags & STORED_SINK_IS_PIPE;
+	const uint32_t n_sink_fds = is_pipe ? 3 : has_sink;
 
 	if (record->header.bytes != sizeof(*record) + (uint64_t)record->unsent_bytes ||
 	    flags & ~(uint32_t)STORED_SESSION_FLAGS ||
 	    (flags & STORED_RING_TAKEN && flags & STORED_FORWARDED) ||
 	    (!(flags & STORED_FORWARDED) && flags & (STORED_HAS_SINK | STORED_BINARY)) ||
-	    (record->unsent_bytes > 0 && !has_sink))
+	    (record->unsent_bytes > 0 && !has_sink) || (is_pipe && !has_sink))
 		return false;
 	return record->number > 0 && record->target_pid > 0 && record->target_exec_id > 0 &&
 	       owner_is_whole(&record->owner, !(flags & STORED_LINGERS)) &&
 	       is_terminated(record->client, sizeof(record->client)) &&
-	       record->header.n_fds == 2U + (record->owner.name[0] != '\0') + has_sink;
+	       record->header.n_fds == 2U + (record->owner.name[0] != '\0') + n_sink_fds;
 }
 
 static bool breakpoint_is_whole(const StoredBreakpoint *record)

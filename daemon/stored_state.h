@@ -19,7 +19,7 @@
 /* Counted up at each change of what is written down. A build may say another one: the tests' has one
  * from the future. */
 #ifndef STORED_VERSION
-#define STORED_VERSION 1
+#define STORED_VERSION 2
 #endif
 
 enum {
@@ -59,11 +59,13 @@ enum {
 	STORED_BINARY = 1 << 5,
 	/* The daemon left in order: it has read no hit since this was written. */
 	STORED_LEFT = 1 << 6,
-	STORED_SESSION_FLAGS = (1 << 7) - 1,
+	STORED_SINK_IS_PIPE = 1 << 7, /* with STORED_HAS_SINK */
+	STORED_SESSION_FLAGS = (1 << 8) - 1,
 };
 
 /* Then what was taken out of the ring and not yet delivered, unsent_bytes as forward.h has it. Followed
- * by: the target's pidfd, the ring, the owner's pidfd if there is an owner, the sink if there is one. */
+ * by: the target's pidfd, the ring, the owner's pidfd if there is an owner, the sink if there is one: a socket, or of a pipe
+ * what pipe_relay.h has, never the pipe. */
 typedef struct StoredSession {
 	StoredHeader header;
 	uint32_t number;

@@ -504,8 +504,10 @@ static void expect_end(bpcond_session *session, bpcond_breakpoint *breakpoint, R
 
 	ck_assert_int_eq(bpcond_session_wait(session, 10000, &hit), -ESRCH);
 	ck_assert_int_eq(bpcond_session_end(session), BPCOND_TARGET_EXITED);
-	reader_read(reader);
-	ck_assert(reader->ended);
+	/* one that did not read may find the last record cut */
+	do
+		reader_read(reader);
+	while (!reader->ended);
 	ck_assert_int_eq(bpcond_breakpoint_counts(breakpoint, &counts), 0);
 	ck_assert_uint_eq(counts.hits, FLOOD);
 	ck_assert_uint_eq(reader->records + counts.dropped, counts.hits);

@@ -267,6 +267,31 @@ check "over two restarts all of them come" within 10 are 530 lines "$scratch/for
 check "each once and whole" sequences_are 530 "$scratch/forwarded"
 forwarded=$(session_paths | sort -t / -k 2 -n | tail -1)
 check "none counts as dropped" dropped_are 0 "$forwarded"
+
+# A client that holds the lock of its pipe: the process that writes into it hangs, and nothing else does.
+relay_hangs() {
+	[[ $(ps -C bpcondd-pipe -o stat=) == D* ]]
+}
+mkfifo "$scratch/hold"
+"$BUILD/tests/targets/pipe_holder" "$scratch/held" <>"$scratch/hold" >"$scratch/sink" &
+holder_pid=$!
+check "a client holds its pipe in the kernel" within 10 has held "$scratch/held"
+target_call 100
+check "what writes into it hangs" within 10 relay_hangs
+pid=$(main_pid)
+before=${EPOCHREALTIME/./}
+check "a restart does not wait for it" systemctl restart bpcondd
+echo "# restart with a pipe that is held: $(((${EPOCHREALTIME/./} - before) / 1000)) ms"
+check "nor the next daemon" restarted_from "$pid"
+check "nothing was killed for it" fails journal_has --grep 'timed out|SIGKILL'
+check "it hangs as before" relay_hangs
+target_call 100
+echo release >"$scratch/hold"
+wait "$holder_pid"
+check "then all hits come" within 10 are 550 lines "$scratch/forwarded"
+check "each once and whole, over three restarts" sequences_are 550 "$scratch/forwarded"
+check "and none counts as dropped" dropped_are 0 "$forwarded"
+
 kill -KILL "$(main_pid)"
 check "of what was in hand when the daemon was killed nobody knows: that session is closed" \
 	within 10 journal_has BPCOND_SESSION="${forwarded#session/}" --grep 'forwarded when bpcondd was killed'
