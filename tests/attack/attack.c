@@ -18,7 +18,11 @@ enum {
 	SETTLE_MS = 10000,
 	SERVED_MS = 10000,
 	REST_MS = 100,      /* in which the daemon uses no more than a tick */
+#if defined(__SANITIZE_ADDRESS__)
+	GROWTH_KIB = 524288, /* the sanitizer keeps what was freed; for leaks it looks itself */
+#else
 	GROWTH_KIB = 16384, /* a case, whatever it does */
+#endif
 	SMALL_RING = 4096,
 };
 
