@@ -108,7 +108,7 @@ Condition *condition_free(Condition *condition);
  *
  * which returns CONDITION_FALSE, _TRUE or _FAULT. r1 points to the user's registers (a
  * perf_event context begins with them); r2 into the caller's stack; r3 and r4 to values of maps that
- * can be written; r5 to SCRATCH_BYTES of a map value if CONDITION_NEEDS_SCRATCH, else to anything.
+ * can be written; r5 to FILTER_SCRATCH_BYTES of a map value if CONDITION_NEEDS_SCRATCH, else to anything.
  * The code refers to no map and needs no relocation: it can stand anywhere in a program.
  *
  * Of a condition with more than CONDITION_FEW_TEXTS the code ends in a second function, which it

@@ -10,7 +10,8 @@
  * take the daemon longer than any other condition.
  *
  * The words behind the text are compared with it: before each read the room's text is copied to
- * where is read, so that what a read leaves alone is equal.
+ * where is read, so that what a read leaves alone is equal. A text that is much shorter than the longest
+ * leaves early.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -23,6 +24,8 @@
 enum {
 	PAGE = 4096,
 	WORD = sizeof(uint64_t),
+	SHORT = 64, /* bytes */
+	MIDDLING = 512,
 };
 
 _Static_assert(FUNCTION_FOUND + CONDITION_MAX_TEXT + WORD <= FILTER_SCRATCH_BYTES,
@@ -38,14 +41,25 @@ static void move(Assembler *as, int dst, int src)
 	assembler_emit(as, BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0);
 }
 
+/* Where a text in r8 that ends before there may leave. */
+static void leave_early(Assembler *as, size_t at, int end)
+{
+	if (at == SHORT || at == MIDDLING)
+		assembler_jump(as, BPF_JMP | BPF_JLE | BPF_K, BPF_REG_8, 0, (int32_t)at, end);
+}
+
 static void copy_text(Assembler *as, size_t bytes)
 {
+	int end = assembler_label(as);
+
 	for (size_t at = 0; at < bytes; at += WORD) {
+		leave_early(as, at, end);
 		assembler_emit(as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_0, BPF_REG_6,
 			       FUNCTION_TEXT + (int)at, 0);
 		assembler_emit(as, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_0,
 			       FUNCTION_FOUND + (int)at, 0);
 	}
+	assembler_bind(as, end, bytes > SHORT);
 }
 
 static void read_found(Assembler *as)
@@ -59,8 +73,11 @@ static void read_found(Assembler *as)
 /* The differences of all words into r0. */
 static void gather_differences(Assembler *as, size_t bytes)
 {
+	int end = assembler_label(as);
+
 	set(as, BPF_REG_0, 0);
 	for (size_t at = 0; at < bytes; at += WORD) {
+		leave_early(as, at, end);
 		assembler_emit(as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_6,
 			       FUNCTION_TEXT + (int)at, 0);
 		assembler_emit(as, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_2, BPF_REG_6,
@@ -68,6 +85,7 @@ static void gather_differences(Assembler *as, size_t bytes)
 		assembler_emit(as, BPF_ALU64 | BPF_XOR | BPF_X, BPF_REG_1, BPF_REG_2, 0, 0);
 		assembler_emit(as, BPF_ALU64 | BPF_OR | BPF_X, BPF_REG_0, BPF_REG_1, 0, 0);
 	}
+	assembler_bind(as, end, bytes > SHORT);
 }
 
 static void write_function(Assembler *as, size_t longest)
