@@ -86,6 +86,12 @@ static void recycled_between_call_and_use(void)
 		sd_bus_error_free(&error);
 	}
 	ck_assert_uint_eq(bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Breakpoints"), 0);
+	/* the news of the target's end has a way of its own */
+	for (int i = 0; i < 500; i++) {
+		if (bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions") == 0)
+			break;
+		usleep(10000);
+	}
 	ck_assert_uint_eq(bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions"), 0);
 	/* nor is the new process, another user's, anything to us */
 	attack_expect_refusal(attack_open(bus, target.pid, &session), "NotAuthorized", NULL);
@@ -93,7 +99,28 @@ static void recycled_between_call_and_use(void)
 
 /* ---- A set-user-ID program between check and use ------------------------------------------------- */
 
-/* One try. Return: how far the daemon let us come: 0 no session, 1 no breakpoint, 2 armed. */
+/* Until the process is of several user ids, or the time is up. */
+static void wait_until_set_user_id(pid_t pid)
+{
+	char path[64], line[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	for (int i = 0; i < 5000; i++) {
+		FILE *file = fopen(path, "re");
+		unsigned real = 0, effective = 0;
+
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "Uid: %u %u", &real, &effective) == 2)
+				break;
+		if (file)
+			fclose(file);
+		if (real != effective)
+			return;
+		usleep(1000);
+	}
+}
+
+/* One try; `settle`: after the exec. Return: how far the daemon let us come: 0 no session, 1 no breakpoint, 2 armed. */
 static int exchange(sd_bus *bus, const char *set_user_id, unsigned delay_us, bool settle)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -120,7 +147,7 @@ static int exchange(sd_bus *bus, const char *set_user_id, unsigned delay_us, boo
 	target.out_fd = out[0];
 	target_wait_ready(&target);
 	if (settle)
-		usleep(delay_us);
+		wait_until_set_user_id(target.pid);
 	if (attack_open(bus, target.pid, &session) == NULL) {
 		reached = 1;
 		if (bus_try_add(&session, &breakpoint, &error,
