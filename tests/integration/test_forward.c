@@ -222,7 +222,7 @@ START_TEST(small_sinks)
 				call(&scene, 10);
 				reader_read(&scene.reader);
 			}
-			ck_assert_uint_gt(dropped(&scene), 0);
+			/* how many of them are dropped is the machine's speed */
 			expect_tally(&scene, 500);
 			scene_end(&scene);
 		}
