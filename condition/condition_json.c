@@ -1,242 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * JSON tree -> typed tree. With condition_json_write.c, the only place here that knows json-c.
+ * JSON tree -> typed tree. The files condition_json*.c are the only ones here that know json-c.
  *
  * The JSON is a client's and hostile. Its text was checked by json_parse_strict(); what json-c would
  * still convert behind one's back is kept out by asking for the type before every get. The limits on
  * nodes, depth and text are counted while reading, before anything is allocated for what exceeds
- * them, and recursion is bounded by CONDITION_MAX_DEPTH. Names and keys from outside are quoted in
- * messages as printable ASCII only, cut short.
+ * them, and recursion is bounded by CONDITION_MAX_DEPTH.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
-#include "condition/nearest.h"
-#include "condition/node.h"
+#include "condition/condition_json_parser.h"
 #include "json/strict_json.h"
-
-/* One step of the way from the condition's root: the path is only spelled out for an error. */
-typedef struct Step {
-	const struct Step *up;
-	const char *key; /* NULL: an index */
-	size_t index;
-} Step;
-
-typedef struct Parser {
-	const ConditionScope *scope;
-	const char *stem;
-	ConditionError *error;
-	size_t n_nodes;
-	size_t n_text;
-} Parser;
-
-enum {
-	QUOTED_MAX = 40,
-};
-
-typedef struct Quoted {
-	char text[QUOTED_MAX + 6];
-} Quoted;
-
-static Quoted quote(const char *name)
-{
-	Quoted quoted;
-	size_t n = 0;
-
-	quoted.text[n++] = '"';
-	for (; *name && n <= QUOTED_MAX; name++)
-		quoted.text[n++] = *name >= 0x20 && *name < 0x7f ? *name : '?';
-	strcpy(quoted.text + n, *name ? "...\"" : "\"");
-	return quoted;
-}
-
-static void spell_path(const Parser *parser, const Step *step, char ret[static JSON_MAX_PATH])
-{
-	char stem[JSON_MAX_PATH];
-
-	if (!step) {
-		snprintf(ret, JSON_MAX_PATH, "%s", parser->stem);
-		return;
-	}
-	spell_path(parser, step->up, stem);
-	if (step->key)
-		json_path_member(ret, stem, step->key);
-	else
-		json_path_index(ret, stem, step->index);
-}
-
-__attribute__((format(printf, 3, 4))) static int fail(const Parser *parser, const Step *step,
-						      const char *format, ...)
-{
-	char path[JSON_MAX_PATH];
-	va_list arguments;
-
-	spell_path(parser, step, path);
-	snprintf(parser->error->path, sizeof(parser->error->path), "%s", path);
-	va_start(arguments, format);
-	vsnprintf(parser->error->message, sizeof(parser->error->message), format, arguments);
-	va_end(arguments);
-	return 1;
-}
-
-/* Ends a message about an unknown name with the nearest known one. */
-static int fail_unknown(const Parser *parser, const Step *step, const Nearest *nearest,
-			const char *what, const char *otherwise)
-{
-	if (nearest->best)
-		return fail(parser, step, "%s is not %s; did you mean \"%s\"?",
-			    quote(nearest->name).text, what, nearest->best);
-	return fail(parser, step, "%s is not %s; %s", quote(nearest->name).text, what, otherwise);
-}
-
-static const char *kind_of(struct json_object *value)
-{
-	switch (json_object_get_type(value)) {
-	case json_type_null:
-		return "null";
-	case json_type_boolean:
-		return "true or false";
-	case json_type_double:
-		return "a number with a fraction or an exponent";
-	case json_type_int:
-		return "a number";
-	case json_type_object:
-		return "an object";
-	case json_type_array:
-		return "an array";
-	case json_type_string:
-		return "a string";
-	}
-	return "something else";
-}
-
-/* A string operand that names something. Return: 0 and *ret, borrowed from value; 1. */
-static int get_name(const Parser *parser, struct json_object *value, const Step *step,
-		    const char *what, const char **ret)
-{
-	const char *name;
-
-	if (json_object_get_type(value) != json_type_string)
-		return fail(parser, step, "this is %s, where the name of %s is wanted, as a string",
-			    kind_of(value), what);
-	name = json_object_get_string(value);
-	if (strlen(name) != (size_t)json_object_get_string_len(value))
-		return fail(parser, step, "the name of %s has a NUL in it; remove it", what);
-	if (strlen(name) > CONDITION_MAX_PARAMETER_NAME)
-		return fail(parser, step, "%s is longer than any name of %s (%d bytes); shorten it",
-			    quote(name).text, what, CONDITION_MAX_PARAMETER_NAME);
-	*ret = name;
-	return 0;
-}
-
-static int parse_register_name(const Parser *parser, const char *name, const Step *step,
-			       const Register **ret)
-{
-	const Register *reg = register_by_name(name);
-	const Register *candidate;
-	const char *why_not;
-	Nearest nearest;
-
-	if (reg) {
-		*ret = reg;
-		return 0;
-	}
-	why_not = register_why_not(name);
-	if (why_not)
-		return fail(parser, step, "%s: %s", quote(name).text, why_not);
-	nearest_start(&nearest, name);
-	for (size_t i = 0; (candidate = register_at(i)); i++)
-		nearest_offer(&nearest, candidate->name);
-	return fail_unknown(parser, step, &nearest, "a register", register_hint);
-}
-
-static int parse_register(Parser *parser, struct json_object *value, const Step *step, Node *node)
-{
-	const char *name;
-	int r;
-
-	r = get_name(parser, value, step, "a register", &name);
-	if (r != 0)
-		return r;
-	return parse_register_name(parser, name, step, &node->reg);
-}
-
-static int parse_parameter(Parser *parser, struct json_object *value, const Step *step, Node *node)
-{
-	const ConditionScope *scope = parser->scope;
-	Nearest nearest;
-	const char *name;
-	int r;
-
-	r = get_name(parser, value, step, "a parameter", &name);
-	if (r != 0)
-		return r;
-	nearest_start(&nearest, name);
-	for (size_t i = 0; i < scope->n_parameters; i++) {
-		if (strcmp(scope->parameters[i], name) == 0) {
-			node->parameter = scope->parameters[i];
-			node->parameter_index = i;
-			return 0;
-		}
-		nearest_offer(&nearest, scope->parameters[i]);
-	}
-	return fail_unknown(parser, step, &nearest, "a declared parameter",
-			    "declare it, with its first value, under \"parameters\"");
-}
-
-static int parse_variable(Parser *parser, struct json_object *value, const Step *step, Node *node)
-{
-	Nearest nearest;
-	const char *name;
-	int r;
-
-	r = get_name(parser, value, step, "a variable", &name);
-	if (r != 0)
-		return r;
-	nearest_start(&nearest, name);
-	for (int i = 0; i < VARIABLE_COUNT; i++) {
-		nearest_offer(&nearest, variables[i].name);
-		if (strcmp(variables[i].name, name) != 0)
-			continue;
-		if (!(variables[i].uses & 1u << parser->scope->use))
-			return fail(parser, step, "\"%s\" %s", name, variables[i].why_not);
-		node->variable = i;
-		return 0;
-	}
-	return fail_unknown(parser, step, &nearest, "a variable",
-			    "there are tid, pid, cpu, time, evaluated, value, previous, counter; "
-			    "registers are {\"reg\": NAME}, parameters {\"param\": NAME}");
-}
-
-static int parse_type(Parser *parser, struct json_object *value, const Step *step, Node *node)
-{
-	const char *name;
-	int r;
-
-	r = get_name(parser, value, step, "a type", &name);
-	if (r != 0)
-		return r;
-	if (!value_type_by_name(name, &node->type))
-		return fail(parser, step,
-			    "%s is not a type; use one of u8 s8 u16 s16 u32 s32 u64 s64",
-			    quote(name).text);
-	return 0;
-}
 
 static int parse_expression(Parser *parser, struct json_object *value, const Step *step,
 			    size_t depth, Node **ret);
 
 static int too_much_text(const Parser *parser, const Step *step)
 {
-	return fail(parser, step,
-		    "all strings and bytes of the condition together exceed the limit on text, %d "
-		    "bytes; compare less, or split the condition over two breakpoints",
-		    CONDITION_MAX_TEXT);
+	return parser_fail(
+		parser, step,
+		"all strings and bytes of the condition together exceed the limit on text, %d "
+		"bytes; compare less, or split the condition over two breakpoints",
+		CONDITION_MAX_TEXT);
 }
 
 static int hex_digit(char c)
@@ -258,17 +47,18 @@ static int parse_text(Parser *parser, struct json_object *value, const Step *ste
 	size_t n;
 
 	if (json_object_get_type(value) != json_type_string)
-		return fail(parser, step, "this is %s, where %s is wanted", kind_of(value),
-			    hex ? "a string of hexadecimal digits" : "a string");
+		return parser_fail(parser, step, "this is %s, where %s is wanted", json_kind(value),
+				   hex ? "a string of hexadecimal digits" : "a string");
 	text = json_object_get_string(value);
 	n = json_object_get_string_len(value);
 	if (hex && n % 2 != 0)
-		return fail(parser, step,
-			    "an odd number of hexadecimal digits; write two for each byte");
+		return parser_fail(parser, step,
+				   "an odd number of hexadecimal digits; write two for each byte");
 	if (!hex && strlen(text) != n)
-		return fail(parser, step,
-			    "the string has a NUL in it, where it would end in memory; compare "
-			    "such bytes with \"bytes-equal\"");
+		return parser_fail(
+			parser, step,
+			"the string has a NUL in it, where it would end in memory; compare "
+			"such bytes with \"bytes-equal\"");
 	node->n_text = hex ? n / 2 : n;
 	if (node->n_text > CONDITION_MAX_TEXT - parser->n_text)
 		return too_much_text(parser, step);
@@ -285,9 +75,10 @@ static int parse_text(Parser *parser, struct json_object *value, const Step *ste
 		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0)
-			return fail(parser, step,
-				    "bytes are written as hexadecimal digits, two for each byte "
-				    "and nothing between them, such as \"00ff7f\"");
+			return parser_fail(
+				parser, step,
+				"bytes are written as hexadecimal digits, two for each byte "
+				"and nothing between them, such as \"00ff7f\"");
 		node->text[i] = high << 4 | low;
 	}
 	return 0;
@@ -303,9 +94,10 @@ static int parse_registers(Parser *parser, struct json_object *value, const Step
 	if (json_object_get_type(value) == json_type_object)
 		n = json_object_object_length(value);
 	if (n == 0)
-		return fail(parser, step,
-			    "\"registers\" wants an object of register names and their values, "
-			    "such as {\"rax\": 1, \"rdi\": {\"param\": \"size\"}}");
+		return parser_fail(
+			parser, step,
+			"\"registers\" wants an object of register names and their values, "
+			"such as {\"rax\": 1, \"rdi\": {\"param\": \"size\"}}");
 	if (n > CONDITION_MAX_NODES - parser->n_nodes)
 		n = CONDITION_MAX_NODES - parser->n_nodes + 1; /* the last of them is refused */
 	node = node_new(NODE_REGISTERS, n);
@@ -320,7 +112,7 @@ static int parse_registers(Parser *parser, struct json_object *value, const Step
 	{
 		Step at = {step, key, 0};
 
-		r = parse_register_name(parser, key, &at, &node->names[i]);
+		r = parser_register_name(parser, key, &at, &node->names[i]);
 		if (r == 0)
 			r = parse_expression(parser, entry, &at, depth + 1, &node->operands[i]);
 		if (r != 0)
@@ -342,18 +134,20 @@ static int fail_operand_count(const Parser *parser, const Step *step, const Oper
 	size_t min = operator->min_operands, max = operator->max_operands;
 
 	if (operator->takes_text)
-		return fail(
+		return parser_fail(
 			parser, step,
 			"\"%s\" wants two operands, [ADDRESS, \"%s\"]; it has %zu", operator->key,
 			strcmp(operator->key, "bytes-equal") == 0 ? "hex" : "text", found);
 	if (max > 3)
-		return fail(parser, step,
-			    "\"%s\" wants at least two operands; it has %zu", operator->key, found);
+		return parser_fail(parser, step,
+				   "\"%s\" wants at least two operands; it has %zu", operator->key,
+				   found);
 	if (min != max)
-		return fail(parser, step,
-			    "\"%s\" wants one or two operands; it has %zu", operator->key, found);
-	return fail(parser, step, "\"%s\" wants %s operand%s; it has %zu", operator->key,
-		    words[min], min == 1 ? "" : "s", found);
+		return parser_fail(parser, step,
+				   "\"%s\" wants one or two operands; it has %zu", operator->key,
+				   found);
+	return parser_fail(parser, step, "\"%s\" wants %s operand%s; it has %zu", operator->key,
+			   words[min], min == 1 ? "" : "s", found);
 }
 
 /* All operators whose operands stand in an array; a single one may stand there bare. */
@@ -367,9 +161,9 @@ static int parse_operands(Parser *parser, NodeOp op, struct json_object *value, 
 	int r = 0;
 
 	if (bare && (operator->min_operands> 1 || operator->takes_text))
-		return fail(parser, step,
-			    "the operands of \"%s\" are an array; this is %s", operator->key,
-			    kind_of(value));
+		return parser_fail(parser, step,
+				   "the operands of \"%s\" are an array; this is %s", operator->key,
+				   json_kind(value));
 	n = bare ? 1 : json_object_array_length(value);
 	if (n < operator->min_operands + operator->takes_text ||(
 			n > operator->max_operands + operator->takes_text && operator->max_operands<
@@ -413,7 +207,7 @@ static int parse_typed(Parser *parser, NodeOp op, struct json_object *type, cons
 
 	if (!node)
 		return -ENOMEM;
-	r = parse_type(parser, type, type_step, node);
+	r = parser_type(parser, type, type_step, node);
 	if (r == 0)
 		r = parse_expression(parser, operand, step, depth + 1, &node->operands[0]);
 	if (r != 0) {
@@ -433,11 +227,11 @@ static int parse_leaf(Parser *parser, NodeOp op, struct json_object *value, cons
 	if (!node)
 		return -ENOMEM;
 	if (op == NODE_REGISTER)
-		r = parse_register(parser, value, step, node);
+		r = parser_register(parser, value, step, node);
 	else if (op == NODE_PARAMETER)
-		r = parse_parameter(parser, value, step, node);
+		r = parser_parameter(parser, value, step, node);
 	else
-		r = parse_variable(parser, value, step, node);
+		r = parser_variable(parser, value, step, node);
 	if (r != 0) {
 		node_free(node);
 		return r;
@@ -462,15 +256,18 @@ static int fail_unknown_operator(const Parser *parser, const Step *step)
 	Nearest nearest;
 
 	if (strcmp(step->key, "at") == 0)
-		return fail(parser, step, "\"at\" belongs to {\"load\": TYPE, \"at\": ADDRESS}");
+		return parser_fail(parser, step,
+				   "\"at\" belongs to {\"load\": TYPE, \"at\": ADDRESS}");
 	if (strcmp(step->key, "of") == 0)
-		return fail(parser, step, "\"of\" belongs to {\"as\": TYPE, \"of\": EXPRESSION}");
+		return parser_fail(parser, step,
+				   "\"of\" belongs to {\"as\": TYPE, \"of\": EXPRESSION}");
 	nearest_start(&nearest, step->key);
 	for (int op = 0; op < NODE_OP_COUNT; op++)
 		if (operators[op].key)
 			nearest_offer(&nearest, operators[op].key);
-	return fail_unknown(parser, step, &nearest, "an operator",
-			    "see the list of operators in the manual page bpcond-condition(7)");
+	return parser_fail_unknown(
+		parser, step, &nearest, "an operator",
+		"see the list of operators in the manual page bpcond-condition(7)");
 }
 
 /* The key of the object that is an operator; every other key must be its companion. */
@@ -503,21 +300,22 @@ static int parse_object(Parser *parser, struct json_object *value, const Step *s
 		if (companion && strcmp(other, companion) == 0)
 			second = other_operand;
 		else
-			return fail(
+			return parser_fail(
 				parser, &at,
 				"an object holds one operator, and this one has \"%s\" already; "
 				"join two conditions with \"and\" or \"or\"",
 				key);
 	}
 	if (!key)
-		return fail(parser, step, "an empty object is no condition; write one operator");
+		return parser_fail(parser, step,
+				   "an empty object is no condition; write one operator");
 
 	Step at_key = {step, key, 0}, at_companion = {step, companion, 0};
 
 	if (companion && !json_object_object_get_ex(value, companion, NULL))
-		return fail(parser, step,
-			    "\"%s\" wants \"%s\" beside it: {\"%s\": TYPE, \"%s\": %s}", key,
-			    companion, key, companion, op == NODE_LOAD ? "ADDRESS" : "EXPRESSION");
+		return parser_fail(
+			parser, step, "\"%s\" wants \"%s\" beside it: {\"%s\": TYPE, \"%s\": %s}",
+			key, companion, key, companion, op == NODE_LOAD ? "ADDRESS" : "EXPRESSION");
 	switch (op) {
 	case NODE_REGISTER:
 	case NODE_PARAMETER:
@@ -541,17 +339,17 @@ static int parse_constant(Parser *parser, struct json_object *value, const Step 
 
 	if (json_get_number(value, &bits, &is_unsigned) != 0) {
 		if (json_object_get_type(value) == json_type_string)
-			return fail(
+			return parser_fail(
 				parser, step,
 				"%s is not a number of 64 bits; write an integer, \"0x...\" in "
 				"hexadecimal, or a name as {\"reg\": NAME}, {\"param\": NAME} or "
 				"{\"var\": NAME}",
-				quote(json_object_get_string(value)).text);
-		return fail(
+				parser_quote(json_object_get_string(value)).text);
+		return parser_fail(
 			parser, step,
 			"this is %s, where a condition wants an integer, \"0x...\" or an object "
 			"with one operator",
-			kind_of(value));
+			json_kind(value));
 	}
 	node = node_new(NODE_CONSTANT, 0);
 	if (!node)
@@ -569,16 +367,17 @@ static int parse_expression(Parser *parser, struct json_object *value, const Ste
 	int r;
 
 	if (depth > CONDITION_MAX_DEPTH)
-		return fail(
+		return parser_fail(
 			parser, step,
 			"the condition is nested deeper than the limit on depth, %d; flatten it, "
 			"for instance with more operands for one \"and\", \"or\" or \"+\"",
 			CONDITION_MAX_DEPTH);
 	if (parser->n_nodes == CONDITION_MAX_NODES)
-		return fail(parser, step,
-			    "the condition has more nodes than the limit on nodes, %d (each object "
-			    "and each constant is one); split it over two breakpoints",
-			    CONDITION_MAX_NODES);
+		return parser_fail(
+			parser, step,
+			"the condition has more nodes than the limit on nodes, %d (each object "
+			"and each constant is one); split it over two breakpoints",
+			CONDITION_MAX_NODES);
 	parser->n_nodes++;
 
 	if (json_object_get_type(value) == json_type_object)

@@ -5,20 +5,21 @@
  * operand: the verifier would decide such a one itself, and then follow the operand back through
  * every branch that made it (see emit.c).
  */
-#include <stdlib.h>
-#include <string.h>
+#include "condition/expr_make.h"
 
-#include "condition/expr.h"
-
-void exprs_clear(Exprs *exprs)
+Expr *expr_constant(Exprs *exprs, uint64_t constant)
 {
-	while (exprs->made) {
-		Expr *expr = exprs->made;
+	return expr_make(exprs, &(Expr){.op = EXPR_CONSTANT, .constant = constant});
+}
 
-		exprs->made = expr->next_made;
-		free(expr);
-	}
-	memset(exprs, 0, sizeof(*exprs));
+Expr *expr_fault(Exprs *exprs)
+{
+	return expr_make(exprs, &(Expr){.op = EXPR_FAULT, .may_fault = true});
+}
+
+Expr *expr_leaf(Exprs *exprs, ExprOp op, unsigned int index, bool may_fault)
+{
+	return expr_make(exprs, &(Expr){.op = op, .index = index, .may_fault = may_fault});
 }
 
 static bool commutes(ExprOp op)
@@ -37,164 +38,6 @@ static bool commutes(ExprOp op)
 	}
 }
 
-static bool is_comparison(ExprOp op)
-{
-	return op >= EXPR_EQ && op <= EXPR_SLE;
-}
-
-bool expr_is_truth(const Expr *expr)
-{
-	switch (expr->op) {
-	case EXPR_CONSTANT:
-		return expr->constant <= 1;
-	case EXPR_UWITHIN:
-	case EXPR_SWITHIN:
-	case EXPR_BOTH:
-	case EXPR_EITHER:
-	case EXPR_NOT:
-	case EXPR_STRING:
-	case EXPR_BYTES:
-		return true;
-	case EXPR_IF:
-		return expr_is_truth(expr->operands[1]) && expr_is_truth(expr->operands[2]);
-	case EXPR_AFTER:
-		return expr_is_truth(expr->operands[1]);
-	default:
-		return is_comparison(expr->op);
-	}
-}
-
-static bool equal(const Expr *a, const Expr *b)
-{
-	if (a->op != b->op || a->type != b->type || a->constant != b->constant ||
-	    a->index != b->index || a->n_text != b->n_text || a->n_operands != b->n_operands)
-		return false;
-	for (unsigned int i = 0; i < a->n_operands; i++)
-		if (a->operands[i]->number != b->operands[i]->number)
-			return false;
-	return a->n_text == 0 || memcmp(a->text, b->text, a->n_text) == 0;
-}
-
-static unsigned int hash(const Expr *expr)
-{
-	uint64_t h = expr->op * 31 + expr->type;
-
-	h = h * 0x9e3779b97f4a7c15 + expr->constant;
-	h = h * 0x9e3779b97f4a7c15 + expr->index;
-	h = h * 0x9e3779b97f4a7c15 + expr->n_text;
-	for (unsigned int i = 0; i < expr->n_operands; i++)
-		h = h * 0x9e3779b97f4a7c15 + expr->operands[i]->number;
-	return (h * 0x9e3779b97f4a7c15) >> 56;
-}
-
-static void give_number(Exprs *exprs, Expr *expr)
-{
-	Expr **bucket = &exprs->buckets[hash(expr)];
-
-	for (Expr *other = *bucket; other; other = other->next_bucket) {
-		if (equal(expr, other)) {
-			expr->number = other->number;
-			return;
-		}
-	}
-	expr->number = exprs->n_numbers++;
-	expr->next_bucket = *bucket;
-	*bucket = expr;
-}
-
-static unsigned int own_cost(ExprOp op)
-{
-	switch (op) {
-	case EXPR_LOAD:
-		return 10;
-	case EXPR_STRING:
-	case EXPR_BYTES:
-		return 20;
-	case EXPR_SDIV:
-	case EXPR_SMOD:
-		return 12;
-	case EXPR_UDIV:
-	case EXPR_UMOD:
-	case EXPR_EXTEND:
-		return 2;
-	case EXPR_CONSTANT:
-	case EXPR_AFTER:
-	case EXPR_FAULT:
-		return 0;
-	default:
-		return is_comparison(op) || op >= EXPR_UWITHIN ? 4 : 1;
-	}
-}
-
-/* How many values are held at once: the operand that holds more is computed first. */
-static unsigned int held(const Expr *expr)
-{
-	unsigned int needs[3] = {0, 0, 0}, most = 0;
-
-	for (unsigned int i = 0; i < expr->n_operands; i++)
-		needs[i] = expr->operands[i]->need;
-	for (unsigned int i = 0; i < 3; i++)
-		for (unsigned int j = i + 1; j < 3; j++) {
-			unsigned int swap = needs[i];
-
-			if (needs[j] > needs[i]) {
-				needs[i] = needs[j];
-				needs[j] = swap;
-			}
-		}
-	switch (expr->op) {
-	case EXPR_BOTH:
-	case EXPR_EITHER:
-	case EXPR_IF:
-	case EXPR_AFTER:
-		return needs[0];
-	default:
-		for (unsigned int i = 0; i < expr->n_operands; i++)
-			if (needs[i] + i > most)
-				most = needs[i] + i;
-		return most > 0 ? most : 1;
-	}
-}
-
-/* Keeps a finished expression. */
-static Expr *make(Exprs *exprs, const Expr *from)
-{
-	Expr *expr = malloc(sizeof(*expr));
-
-	if (!expr) {
-		exprs->out_of_memory = true;
-		return NULL;
-	}
-	*expr = *from;
-	expr->next_bucket = NULL;
-	expr->next_made = exprs->made;
-	exprs->made = expr;
-	expr->cost = own_cost(expr->op);
-	for (unsigned int i = 0; i < expr->n_operands; i++) {
-		expr->cost += expr->operands[i]->cost;
-		expr->may_fault |= expr->operands[i]->may_fault;
-		expr->calls |= expr->operands[i]->calls;
-	}
-	expr->need = held(expr);
-	give_number(exprs, expr);
-	return expr;
-}
-
-Expr *expr_constant(Exprs *exprs, uint64_t constant)
-{
-	return make(exprs, &(Expr){.op = EXPR_CONSTANT, .constant = constant});
-}
-
-Expr *expr_fault(Exprs *exprs)
-{
-	return make(exprs, &(Expr){.op = EXPR_FAULT, .may_fault = true});
-}
-
-Expr *expr_leaf(Exprs *exprs, ExprOp op, unsigned int index, bool may_fault)
-{
-	return make(exprs, &(Expr){.op = op, .index = index, .may_fault = may_fault});
-}
-
 static bool is_constant(const Expr *expr, uint64_t constant)
 {
 	return expr->op == EXPR_CONSTANT && expr->constant == constant;
@@ -209,7 +52,8 @@ static Expr *after(Exprs *exprs, Expr *first, Expr *value)
 		return value;
 	if (first->op == EXPR_FAULT)
 		return first;
-	return make(exprs, &(Expr){.op = EXPR_AFTER, .operands = {first, value}, .n_operands = 2});
+	return expr_make(exprs,
+			 &(Expr){.op = EXPR_AFTER, .operands = {first, value}, .n_operands = 2});
 }
 
 Expr *expr_load(Exprs *exprs, ValueType type, Expr *address)
@@ -218,12 +62,12 @@ Expr *expr_load(Exprs *exprs, ValueType type, Expr *address)
 
 	if (!address || address->op == EXPR_FAULT)
 		return address;
-	raw = make(exprs, &(Expr){.op = EXPR_LOAD,
-				  .type = type & ~1,
-				  .operands = {address},
-				  .n_operands = 1,
-				  .may_fault = true,
-				  .calls = true});
+	raw = expr_make(exprs, &(Expr){.op = EXPR_LOAD,
+				       .type = type & ~1,
+				       .operands = {address},
+				       .n_operands = 1,
+				       .may_fault = true,
+				       .calls = true});
 	return expr_extend(exprs, type, raw);
 }
 
@@ -233,13 +77,13 @@ Expr *expr_text(Exprs *exprs, ExprOp op, Expr *address, const unsigned char *tex
 		return address;
 	if (n_text == 0)
 		return after(exprs, address, expr_constant(exprs, 1));
-	return make(exprs, &(Expr){.op = op,
-				   .operands = {address},
-				   .n_operands = 1,
-				   .text = text,
-				   .n_text = n_text,
-				   .may_fault = true,
-				   .calls = true});
+	return expr_make(exprs, &(Expr){.op = op,
+					.operands = {address},
+					.n_operands = 1,
+					.text = text,
+					.n_text = n_text,
+					.may_fault = true,
+					.calls = true});
 }
 
 static uint64_t extend(ValueType type, uint64_t bits)
@@ -323,7 +167,7 @@ Expr *expr_extend(Exprs *exprs, ValueType type, Expr *operand)
 		return NULL;
 	if (operand->op == EXPR_CONSTANT || fits(operand, type))
 		return expr_extend(exprs, type, operand);
-	return make(
+	return expr_make(
 		exprs,
 		&(Expr){.op = EXPR_EXTEND, .type = type, .operands = {operand}, .n_operands = 1});
 }
@@ -334,7 +178,7 @@ Expr *expr_negate(Exprs *exprs, Expr *operand)
 		return operand;
 	if (operand->op == EXPR_CONSTANT)
 		return expr_constant(exprs, -operand->constant);
-	return make(exprs, &(Expr){.op = EXPR_NEGATE, .operands = {operand}, .n_operands = 1});
+	return expr_make(exprs, &(Expr){.op = EXPR_NEGATE, .operands = {operand}, .n_operands = 1});
 }
 
 /* The operation on two constants; division by zero does not come here. */
@@ -491,10 +335,10 @@ Expr *expr_binary(Exprs *exprs, ExprOp op, Expr *a, Expr *b)
 		if (simpler || exprs->out_of_memory)
 			return simpler;
 	}
-	return make(exprs, &(Expr){.op = op,
-				   .operands = {a, b},
-				   .n_operands = 2,
-				   .may_fault = is_division(op) && b->op != EXPR_CONSTANT});
+	return expr_make(exprs, &(Expr){.op = op,
+					.operands = {a, b},
+					.n_operands = 2,
+					.may_fault = is_division(op) && b->op != EXPR_CONSTANT});
 }
 
 Expr *expr_within(Exprs *exprs, bool is_unsigned, Expr *x, Expr *low, Expr *high)
@@ -520,9 +364,9 @@ Expr *expr_within(Exprs *exprs, bool is_unsigned, Expr *x, Expr *low, Expr *high
 			expr_binary(exprs, EXPR_ADD, x, expr_constant(exprs, -low->constant)),
 			expr_constant(exprs, high->constant - low->constant));
 	}
-	return make(exprs, &(Expr){.op = is_unsigned ? EXPR_UWITHIN : EXPR_SWITHIN,
-				   .operands = {x, low, high},
-				   .n_operands = 3});
+	return expr_make(exprs, &(Expr){.op = is_unsigned ? EXPR_UWITHIN : EXPR_SWITHIN,
+					.operands = {x, low, high},
+					.n_operands = 3});
 }
 
 static Expr *truth(Exprs *exprs, Expr *expr)
@@ -541,7 +385,7 @@ Expr *expr_both(Exprs *exprs, Expr *a, Expr *b)
 	if (b->op == EXPR_CONSTANT)
 		return b->constant != 0 ? truth(exprs, a)
 					: after(exprs, a, expr_constant(exprs, 0));
-	return make(exprs, &(Expr){.op = EXPR_BOTH, .operands = {a, b}, .n_operands = 2});
+	return expr_make(exprs, &(Expr){.op = EXPR_BOTH, .operands = {a, b}, .n_operands = 2});
 }
 
 Expr *expr_either(Exprs *exprs, Expr *a, Expr *b)
@@ -553,7 +397,7 @@ Expr *expr_either(Exprs *exprs, Expr *a, Expr *b)
 	if (b->op == EXPR_CONSTANT)
 		return b->constant == 0 ? truth(exprs, a)
 					: after(exprs, a, expr_constant(exprs, 1));
-	return make(exprs, &(Expr){.op = EXPR_EITHER, .operands = {a, b}, .n_operands = 2});
+	return expr_make(exprs, &(Expr){.op = EXPR_EITHER, .operands = {a, b}, .n_operands = 2});
 }
 
 Expr *expr_not(Exprs *exprs, Expr *operand)
@@ -582,7 +426,7 @@ Expr *expr_not(Exprs *exprs, Expr *operand)
 	}
 	if (!expr_is_truth(operand))
 		return expr_binary(exprs, EXPR_EQ, operand, expr_constant(exprs, 0));
-	return make(exprs, &(Expr){.op = EXPR_NOT, .operands = {operand}, .n_operands = 1});
+	return expr_make(exprs, &(Expr){.op = EXPR_NOT, .operands = {operand}, .n_operands = 1});
 }
 
 Expr *expr_if(Exprs *exprs, Expr *condition, Expr *a, Expr *b)
@@ -597,5 +441,6 @@ Expr *expr_if(Exprs *exprs, Expr *condition, Expr *a, Expr *b)
 		return truth(exprs, condition);
 	if (is_constant(a, 0) && is_constant(b, 1))
 		return expr_not(exprs, condition);
-	return make(exprs, &(Expr){.op = EXPR_IF, .operands = {condition, a, b}, .n_operands = 3});
+	return expr_make(exprs,
+			 &(Expr){.op = EXPR_IF, .operands = {condition, a, b}, .n_operands = 3});
 }

@@ -27,31 +27,10 @@ int spec_fail(SpecReader *reader, const char *path, const char *format, ...)
 			 json_offset_of_path(reader->text, reader->length, path), sentence);
 }
 
-static const char *type_shown(struct json_object *value)
-{
-	switch (json_object_get_type(value)) {
-	case json_type_null:
-		return "null";
-	case json_type_boolean:
-		return json_object_get_boolean(value) ? "true" : "false";
-	case json_type_double:
-		return "a number with a fraction or an exponent";
-	case json_type_int:
-		return "a number";
-	case json_type_object:
-		return "an object";
-	case json_type_array:
-		return "an array";
-	case json_type_string:
-		return "a string";
-	}
-	return "something else";
-}
-
 int spec_fail_type(SpecReader *reader, const char *path, struct json_object *value,
 		   const char *wanted)
 {
-	return spec_fail(reader, path, "this is %s; write %s", type_shown(value), wanted);
+	return spec_fail(reader, path, "this is %s; write %s", json_kind(value), wanted);
 }
 
 static int fail_unknown_key(SpecReader *reader, const char *path, const char *written,

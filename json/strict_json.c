@@ -383,3 +383,24 @@ int json_get_number(struct json_object *value, uint64_t *ret_bits, bool *ret_uns
 	*ret_unsigned = bits > INT64_MAX;
 	return 0;
 }
+
+const char *json_kind(struct json_object *value)
+{
+	switch (json_object_get_type(value)) {
+	case json_type_null:
+		return "null";
+	case json_type_boolean:
+		return json_object_get_boolean(value) ? "true" : "false";
+	case json_type_double:
+		return "a number with a fraction or an exponent";
+	case json_type_int:
+		return "a number";
+	case json_type_object:
+		return "an object";
+	case json_type_array:
+		return "an array";
+	case json_type_string:
+		return "a string";
+	}
+	return "something else";
+}

@@ -53,4 +53,7 @@ void json_path_index(char ret[static JSON_MAX_PATH], const char *stem, size_t in
  */
 int json_get_number(struct json_object *value, uint64_t *ret_bits, bool *ret_unsigned);
 
+/* What a value is, for a message: "this is %s". A constant string. */
+const char *json_kind(struct json_object *value);
+
 #endif

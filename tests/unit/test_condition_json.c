@@ -39,7 +39,7 @@ static const struct {
 } mistakes[] = {
 	/* not an expression */
 	{"null", 0, "$.condition", "null"},
-	{"true", 0, "$.condition", "true or false"},
+	{"true", 0, "$.condition", "this is true, where"},
 	{"1.5", 0, "$.condition", "fraction"},
 	{"1e3", 0, "$.condition", "fraction"},
 	{"NaN", 0, "$.condition", "fraction"},
@@ -52,7 +52,7 @@ static const struct {
 	{"\"-0x1\"", 0, "$.condition", "not a number"},
 	{"\"rdi\"", 0, "$.condition", "{\"reg\": NAME}"},
 	{"{\"==\":[{\"reg\":\"rdi\"},null]}", 0, "$.condition[\"==\"][1]", "null"},
-	{"{\"and\":[1,{\"!\":[false]}]}", 0, "$.condition.and[1][\"!\"][0]", "true or false"},
+	{"{\"and\":[1,{\"!\":[false]}]}", 0, "$.condition.and[1][\"!\"][0]", "this is false, where"},
 
 	/* operators */
 	{"{\"=\":[1,2]}", 0, "$.condition[\"=\"]", "\"=\" is not an operator"},
