@@ -15,7 +15,7 @@
 
 #include <elfutils/libdwfl.h>
 
-#include <bpcond/bpcond.h>
+#include <bpcond/text.h>
 
 typedef struct Module {
 	Dwfl_Module *dwfl;

@@ -10,7 +10,7 @@
 #ifndef CLIENT_TEXT_TREE_H
 #define CLIENT_TEXT_TREE_H
 
-#include <bpcond/bpcond.h>
+#include <bpcond/text.h>
 
 #include "client/text_range.h"
 
