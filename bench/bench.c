@@ -11,8 +11,6 @@
  * breakpoint. --quick leaves the debuggers out.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +18,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/options.h"
 
 enum {
 	ROUNDS = 61,
@@ -125,24 +124,6 @@ static Way ways[N_WAYS] = {
 };
 
 /* The last CPU that we may use: the first one serves most interrupts. */
-static int pin(void)
-{
-	cpu_set_t allowed, one;
-	int last = -1;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return -errno;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (CPU_ISSET(cpu, &allowed))
-			last = cpu;
-	}
-	CPU_ZERO(&one);
-	CPU_SET(last, &one);
-	if (sched_setaffinity(0, sizeof(one), &one) < 0)
-		return -errno;
-	return last;
-}
-
 static void start_way(Way *way, Loop *loop, const char *build_dir)
 {
 	int r;
@@ -236,45 +217,23 @@ static int judge(void)
 	return brokered / bare <= PROMISE ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int usage(FILE *to, int status)
-{
-	fprintf(to, "usage: bench [--check] [--quick]\n");
-	return status;
-}
-
 int main(int argc, char *argv[])
 {
-	static const struct option long_options[] = {
-		{"check", no_argument, NULL, 'c'},
-		{"quick", no_argument, NULL, 'q'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	const char *build_dir = getenv("BPCOND_BUILD_DIR");
-	bool check = false, quick = false;
+	BenchOptions options;
 	char program[4096];
-	int c, cpu, r, n_ways, status = EXIT_SUCCESS;
+	int cpu, r, n_ways, status = EXIT_SUCCESS;
 	Loop loop;
 
-	while (true) {
-		c = getopt_long(argc, argv, "h", long_options, NULL);
-		if (c < 0)
-			break;
-		if (c == 'h')
-			return usage(stdout, EXIT_SUCCESS);
-		else if (c == 'c')
-			check = true;
-		else if (c == 'q')
-			quick = true;
-		else
-			return usage(stderr, 2);
-	}
+	r = bench_options(argc, argv, &options);
+	if (r >= 0)
+		return r;
 	if (!build_dir) {
 		fprintf(stderr, "bench: run it by ./run bench\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	cpu = pin();
+	cpu = bench_pin();
 	snprintf(program, sizeof(program), "%s/bench/loop", build_dir);
 	r = cpu < 0 ? cpu : loop_start(program, &loop);
 	if (r < 0) {
@@ -282,12 +241,12 @@ int main(int argc, char *argv[])
 		return EXIT_FAILURE;
 	}
 
-	n_ways = quick ? WAY_GDBSERVER : N_WAYS;
+	n_ways = options.quick ? WAY_GDBSERVER : N_WAYS;
 	for (int i = 0; i < n_ways; i++)
 		start_way(&ways[i], &loop, build_dir);
-	run_rounds(quick ? QUICK_ROUNDS : ROUNDS, n_ways);
+	run_rounds(options.quick ? QUICK_ROUNDS : ROUNDS, n_ways);
 	print_table(n_ways, cpu);
-	if (check)
+	if (options.check)
 		status = judge();
 	for (int i = 0; i < n_ways; i++)
 		ways[i].stop(&ways[i]);

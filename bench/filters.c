@@ -11,10 +11,8 @@
  * --check makes the promises an exit status. Needs root: the statistics are root's.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +26,7 @@
 #include <bpf/libbpf.h>
 
 #include "bench/filters.h"
+#include "bench/options.h"
 #include "bench_filters.skel.h"
 #include "daemon/bpf_filter.h"
 #include "daemon/spec.h"
@@ -380,63 +379,26 @@ static int judge(const Bench *bench)
 }
 
 /* The last CPU that we may use: the first one serves most interrupts. */
-static int pin(void)
-{
-	cpu_set_t allowed, one;
-	int last = 0;
-
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return -errno;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &allowed))
-			last = cpu;
-	CPU_ZERO(&one);
-	CPU_SET(last, &one);
-	return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
-}
-
-static int usage(FILE *to, int status)
-{
-	fprintf(to, "usage: filters [--check] [--quick]\n");
-	return status;
-}
-
 int main(int argc, char *argv[])
 {
-	static const struct option long_options[] = {
-		{"check", no_argument, NULL, 'c'},
-		{"quick", no_argument, NULL, 'q'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	Bench bench = {.ring_fd = -EBADF};
-	bool check = false, quick = false;
-	int c, r, status;
+	BenchOptions options;
+	int r, status;
 
-	while (true) {
-		c = getopt_long(argc, argv, "h", long_options, NULL);
-		if (c < 0)
-			break;
-		if (c == 'h')
-			return usage(stdout, EXIT_SUCCESS);
-		else if (c == 'c')
-			check = true;
-		else if (c == 'q')
-			quick = true;
-		else
-			return usage(stderr, 2);
-	}
-	r = pin();
-	if (r == 0)
+	r = bench_options(argc, argv, &options);
+	if (r >= 0)
+		return r;
+	r = bench_pin();
+	if (r >= 0)
 		r = bench_open(&bench);
 	if (r == 0)
-		r = run_rounds(&bench, quick ? QUICK_ROUNDS : ROUNDS);
+		r = run_rounds(&bench, options.quick ? QUICK_ROUNDS : ROUNDS);
 	if (r == 0)
 		r = check_counts(&bench);
 	status = r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	if (r == 0) {
 		print_table(&bench);
-		if (check)
+		if (options.check)
 			status = judge(&bench);
 	}
 	bench_close(&bench);
