@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/internal.h"
+#include "client/reply.h"
 #include "client/spec_json.h"
 
 bpcond_breakpoint *breakpoint_free(bpcond_breakpoint *breakpoint)
@@ -48,49 +49,10 @@ static int fill_string(sd_bus_message *m, const void *userdata)
 	return sd_bus_message_append(m, "s", (const char *)userdata);
 }
 
-/* The descriptors of a{sh}; they stay the message's. Those that are not there stay as they are. */
-static int read_fds(sd_bus_message *m, int *counters_fd, int *parameters_fd)
-{
-	const char *name;
-	int fd, r;
-
-	r = sd_bus_message_enter_container(m, 'a', "{sh}");
-	if (r < 0)
-		return r;
-	for (;;) {
-		r = sd_bus_message_read(m, "{sh}", &name, &fd);
-		if (r < 0)
-			return r;
-		if (r == 0)
-			break;
-		if (strcmp(name, "counters") == 0)
-			*counters_fd = fd;
-		else if (strcmp(name, "parameters") == 0)
-			*parameters_fd = fd;
-	}
-	return sd_bus_message_exit_container(m);
-}
-
-/* M of …/breakpoint/M. */
-static int number_of_path(const char *path, uint32_t *ret)
-{
-	const char *slash = strrchr(path, '/');
-	unsigned long number;
-	char *end;
-
-	if (slash == NULL || slash[1] < '0' || slash[1] > '9')
-		return -EPROTO;
-	errno = 0;
-	number = strtoul(slash + 1, &end, 10);
-	if (errno != 0 || *end != '\0' || number > UINT32_MAX)
-		return -EPROTO;
-	*ret = (uint32_t)number;
-	return 0;
-}
-
 static int read_added(sd_bus_message *reply, const char *spec, bpcond_breakpoint *breakpoint)
 {
 	int counters_fd = -EBADF, parameters_fd = -EBADF, r;
+	const ReplyFd fds[] = {{"counters", &counters_fd}, {"parameters", &parameters_fd}};
 	const void *threads;
 	const char *path;
 	size_t size;
@@ -101,10 +63,10 @@ static int read_added(sd_bus_message *reply, const char *spec, bpcond_breakpoint
 	breakpoint->path = strdup(path);
 	if (breakpoint->path == NULL)
 		return -ENOMEM;
-	r = number_of_path(path, &breakpoint->number);
+	r = reply_number_of_path(path, &breakpoint->number);
 	if (r < 0)
 		return r;
-	r = read_fds(reply, &counters_fd, &parameters_fd);
+	r = reply_read_fds(reply, fds, sizeof(fds) / sizeof(fds[0]));
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read_array(reply, 'u', &threads, &size);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "client/internal.h"
+#include "client/reply.h"
 
 /* ---- Borrowing ------------------------------------------------------------------------------- */
 
@@ -126,65 +127,17 @@ static int keep_fd(int fd, int *ret)
 	return *ret < 0 ? -errno : 0;
 }
 
-/* The descriptors of a{sh}, which stay the message's; -EBADF: not there. */
-typedef struct LentFds {
-	int program, counters, parameters, hits, counter;
-} LentFds;
-
-static int read_fds(sd_bus_message *m, LentFds *ret)
-{
-	const struct {
-		const char *name;
-		int *place;
-	} table[] = {
-		{"program", &ret->program},       {"counters", &ret->counters},
-		{"parameters", &ret->parameters}, {"hits", &ret->hits},
-		{"counter", &ret->counter},
-	};
-	const char *name;
-	int fd, r;
-
-	*ret = (LentFds){-EBADF, -EBADF, -EBADF, -EBADF, -EBADF};
-	r = sd_bus_message_enter_container(m, 'a', "{sh}");
-	if (r < 0)
-		return r;
-	for (;;) {
-		r = sd_bus_message_read(m, "{sh}", &name, &fd);
-		if (r < 0)
-			return r;
-		if (r == 0)
-			break;
-		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-			if (strcmp(table[i].name, name) == 0)
-				*table[i].place = fd;
-		}
-	}
-	return sd_bus_message_exit_container(m);
-}
-
-/* N of /org/bpcond1/filter/N. */
-static int number_of_path(const char *path, uint32_t *ret)
-{
-	const char *slash = strrchr(path, '/');
-	unsigned long number;
-	char *end;
-
-	if (slash == NULL || slash[1] < '0' || slash[1] > '9')
-		return -EPROTO;
-	errno = 0;
-	number = strtoul(slash + 1, &end, 10);
-	if (errno != 0 || *end != '\0' || number > UINT32_MAX)
-		return -EPROTO;
-	*ret = (uint32_t)number;
-	return 0;
-}
-
 static int read_lent(sd_bus_message *reply, const bpcond_filter_options *options,
 		     bpcond_filter *filter)
 {
+	int program_fd = -EBADF, counters_fd = -EBADF, parameters_fd = -EBADF;
+	int hits_fd = -EBADF, counter_fd = -EBADF, r;
+	const ReplyFd fds[] = {
+		{"program", &program_fd},       {"counters", &counters_fd},
+		{"parameters", &parameters_fd}, {"hits", &hits_fd},
+		{"counter", &counter_fd},
+	};
 	const char *path;
-	LentFds fds;
-	int r;
 
 	r = sd_bus_message_read(reply, "o", &path);
 	if (r < 0)
@@ -192,32 +145,32 @@ static int read_lent(sd_bus_message *reply, const bpcond_filter_options *options
 	filter->path = strdup(path);
 	if (filter->path == NULL)
 		return -ENOMEM;
-	r = number_of_path(path, &filter->number);
+	r = reply_number_of_path(path, &filter->number);
 	if (r < 0)
 		return r;
-	r = read_fds(reply, &fds);
+	r = reply_read_fds(reply, fds, sizeof(fds) / sizeof(fds[0]));
 	if (r < 0)
 		return r;
-	r = keep_fd(fds.program, &filter->program_fd);
+	r = keep_fd(program_fd, &filter->program_fd);
 	if (r < 0)
 		return r;
-	if (fds.counter >= 0) {
-		r = keep_fd(fds.counter, &filter->counter_fd);
+	if (counter_fd >= 0) {
+		r = keep_fd(counter_fd, &filter->counter_fd);
 		if (r < 0)
 			return r;
 	}
-	if (fds.counters < 0)
+	if (counters_fd < 0)
 		return -EPROTO;
-	r = counters_map(fds.counters, &filter->counters);
+	r = counters_map(counters_fd, &filter->counters);
 	if (r < 0)
 		return r;
-	r = map_parameters(filter, fds.parameters, options);
+	r = map_parameters(filter, parameters_fd, options);
 	if (r < 0)
 		return r;
-	if (fds.hits < 0)
+	if (hits_fd < 0)
 		return 0;
 	filter->has_ring = true;
-	return hit_reader_map(&filter->hits, fds.hits);
+	return hit_reader_map(&filter->hits, hits_fd);
 }
 
 static void close_fd(int fd)

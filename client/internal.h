@@ -4,7 +4,7 @@
  * sessions -> breakpoints, and client -> lent filters; each list is owned by its parent.
  *
  * Layers, each using only those above it: error.c · hit.c, hit_json.c (pure) · maps.c (what the kernel
- * writes) · connection.c, comeback.c (the bus) · hit_reader.c · session.c · breakpoint.c · filter.c · request.c (text
+ * writes) · reply.c, connection.c, comeback.c (the bus) · hit_reader.c · session.c · breakpoint.c · filter.c · request.c (text
  * to spec).
  */
 #ifndef CLIENT_INTERNAL_H

@@ -39,7 +39,7 @@ but_for() {
 check "json-c only where JSON is read or written" "$(users 'include <json-c/' |
 	but_for '^(json/|condition/condition_json|daemon/(spec|check_spec|forward)|client/(request|spec_json|text_json)|tools/)')"
 check "sd-bus only at the bus" "$(users 'include <systemd/sd-bus' |
-	but_for '^(daemon/bus|daemon/polkit|client/(internal|connection)|tools/bus)')"
+	but_for '^(daemon/bus|daemon/polkit|client/(internal|connection|reply)|tools/bus)')"
 check "libbpf only where programs and maps are held" "$(users 'include <bpf/(bpf|libbpf|btf)\.h' |
 	but_for '^(daemon/bpf_|daemon/bpcondd\.c|client/(maps|hit_reader)|kernel/)')"
 check "perf_event_open in one place of the daemon" "$(users 'SYS_perf_event_open' |
