@@ -15,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include <bpf/libbpf.h>
 
 #include "daemon/bus.h"
 #include "daemon/bus_restart.h"
+#include "daemon/descriptors.h"
 #include "daemon/log.h"
 #include "daemon/pipe_relay.h"
 #include "daemon/privileges.h"
@@ -121,33 +121,20 @@ static int on_libbpf_message(enum libbpf_print_level level, const char *format, 
 	return 0;
 }
 
-/* Each thread of each breakpoint is a descriptor: as many as the system allows us. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 /* How many users at all of their limits the descriptors are for. */
 #define SHARING_USERS 64
 
 /* Says so where the system allows fewer: one user's use would take another's. */
 static void check_descriptor_limit(const Settings *settings)
 {
-	const uint64_t each = settings_descriptors(settings);
-	struct rlimit limit;
+	const uint64_t each = settings_descriptors(settings), limit = descriptors_limit();
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-	    limit.rlim_cur / SHARING_USERS < each)
+	if (limit / SHARING_USERS < each)
 		log_info("%llu descriptors are enough for %llu users at their limits, of %llu "
 			 "descriptors each: raise LimitNOFILE or lower the limits in " SETTINGS_FILE
 			 " where more users share this machine",
-			 (unsigned long long)limit.rlim_cur,
-			 (unsigned long long)(limit.rlim_cur / each), (unsigned long long)each);
+			 (unsigned long long)limit, (unsigned long long)(limit / each),
+			 (unsigned long long)each);
 }
 
 /* A file that was named must be there. Return: 0 and *ret; negative errno, said in the log. */
@@ -332,7 +319,8 @@ int main(int argc, char *argv[])
 	/* A socket that hits are forwarded into can lose its reader at any time. */
 	signal(SIGPIPE, SIG_IGN);
 	libbpf_set_print(on_libbpf_message);
-	raise_descriptor_limit();
+	/* Each thread of each breakpoint is a descriptor. */
+	descriptors_begin();
 	r = read_settings(&options, &settings);
 	if (r < 0)
 		return EXIT_NOT_STARTED;

@@ -8,6 +8,7 @@
 #include "daemon/bus.h"
 #include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
+#include "daemon/descriptors.h"
 #include "daemon/lent_filter.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
@@ -26,6 +27,24 @@ void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_P
 		 breakpoint->session->number, breakpoint->number);
 }
 
+/* All users together have taken what there is. Logged once: whoever is refused may try again at once. */
+static int fail_full(sd_bus_error *error)
+{
+	static bool logged;
+
+	if (!logged)
+		log_warning("bpcondd has as many descriptors as it may (%" PRIu64
+			    "), and refuses what needs more: raise LimitNOFILE= of its unit, or "
+			    "lower the limits of users; see bpcondd(8)",
+			    descriptors_limit());
+	logged = true;
+	return sd_bus_error_setf(error, refusal_error_name(REFUSED_QUOTA_EXCEEDED),
+				 "bpcondd has as many descriptors as it may for all users together "
+				 "(%" PRIu64 "): close sessions and breakpoints, or have an "
+				 "administrator raise LimitNOFILE= of bpcondd.service.",
+				 descriptors_limit());
+}
+
 int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_error *error)
 {
 	if (r > 0)
@@ -35,6 +54,8 @@ int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_erro
 			error, refusal_error_name(REFUSED_NOT_SUPPORTED),
 			"The target starts and ends threads faster than they can be "
 			"followed: stop it (SIGSTOP), call again, and continue it.");
+	if (r == -EMFILE)
+		return fail_full(error);
 	log_message(LOG_ERR, &(LogContext){.message_id = LOG_ID_INSIDE, .uid = (uid_t)-1},
 		    "%s from %s failed: %s", sd_bus_message_get_member(message),
 		    sd_bus_message_get_sender(message), strerror(-r));
@@ -347,6 +368,19 @@ int bus_leave_name(Bus *bus)
 	if (r >= 0)
 		r = sd_bus_flush(bus->bus);
 	return r < 0 ? r : 0;
+}
+
+void bus_break(Bus *bus, int error)
+{
+	int r;
+
+	if (bus->broken)
+		return;
+	bus->broken = true;
+	log_error("cannot read the bus any more: %s", strerror(-error));
+	r = sd_event_exit(bus->broker->event, error);
+	if (r < 0)
+		log_error("cannot end the event loop: %s", strerror(-r));
 }
 
 void bus_stop(Bus *bus)

@@ -39,6 +39,7 @@ typedef struct Bus {
 	PolkitQuestion *questions; /* list; owns; each has a caller */
 	uint32_t last_question;
 	bool polkit_silent; /* said in the log */
+	bool broken;        /* bus_break */
 	sd_event_source *listen_timer;
 	Listener *listeners; /* list; their callers own them (bus_listen.c) */
 
@@ -93,6 +94,12 @@ int bus_take_name(Bus *bus);
 /* Gives the name up and answers what has come in until then; later calls wait on the bus for the
  * next daemon. Return: 0; negative errno. */
 int bus_leave_name(Bus *bus);
+
+/*
+ * Nothing more can be read of the bus: a part of its stream was lost, and what follows could be taken for
+ * messages that nobody sent. Ends the event loop.
+ */
+void bus_break(Bus *bus, int error);
 
 /* Withdraws what waits for an answer of others: call it before the broker goes. */
 void bus_stop(Bus *bus);

@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 
 #include "daemon/bus.h"
+#include "daemon/descriptors.h"
 #include "daemon/lent_filter.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
@@ -39,19 +40,27 @@ static void pay(Bus *bus)
 	rate_charge(bus->broker->rates, bus->payer, work_usec() - bus->work_before);
 }
 
+/* The message has been handled. */
+static void conclude(Bus *bus)
+{
+	pay(bus);
+	descriptors_for_bus();
+}
+
 /* After every turn of the event loop. */
 static int on_loop_came_round(sd_event_source *source, void *userdata)
 {
 	const unsigned long long until = now_usec() + TURN_USEC;
 	Bus *bus = userdata;
-	int r;
+	int r = 1;
 
-	do {
-		pay(bus);
-		/* What fails here fails again where the event loop does the same, which says so. */
+	conclude(bus);
+	while (r > 0 && !bus->broken && now_usec() < until) {
 		r = sd_bus_process(bus->bus, NULL);
-	} while (r > 0 && now_usec() < until);
-	pay(bus);
+		conclude(bus);
+	}
+	if (r < 0)
+		bus_break(bus, r);
 	return 0;
 }
 
@@ -104,6 +113,7 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	bus->paying = true;
 	bus->payer = caller->uid;
 	bus->work_before = before;
+	descriptors_for_clients();
 	waiting = count_waiting(bus);
 	call = (RateCall){
 		.now = now_usec(),

@@ -19,6 +19,7 @@
 #include "daemon/bus.h"
 #include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
+#include "daemon/descriptors.h"
 #include "daemon/util.h"
 
 #define DBUS_NAME      "org.freedesktop.DBus"
@@ -108,7 +109,11 @@ static int ask_bus(Bus *bus, const char *member, const char *name, sd_bus_messag
 	r = sd_bus_message_append(question, "s", name);
 	if (r < 0)
 		return r;
-	return sd_bus_call(bus->bus, question, ASK_USEC, NULL, ret);
+	r = sd_bus_call(bus->bus, question, ASK_USEC, NULL, ret);
+	/* The descriptors of a message that came meanwhile did not fit, and it is lost. */
+	if (r == -EXFULL)
+		bus_break(bus, r);
+	return r;
 }
 
 /* Return: 1 while the bus has the connection, 0 when it has not; negative errno. */
@@ -230,12 +235,16 @@ static int find_process(Bus *bus, const char *name, const Credentials *credentia
 	int r;
 
 	if (credentials->pidfd >= 0) {
+		descriptors_for_clients();
 		r = process_from_pidfd(credentials->pidfd, ret, &refusal);
+		descriptors_for_bus();
 		return r > 0 ? 0 : r;
 	}
 	if (credentials->pid == 0)
 		return 0;
+	descriptors_for_clients();
 	r = process_from_pid((pid_t)credentials->pid, &process, &refusal);
+	descriptors_for_bus();
 	if (r != 0)
 		return r > 0 ? 0 : r;
 	r = is_connected(bus, name);

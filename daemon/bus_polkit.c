@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "daemon/descriptors.h"
 #include "daemon/log.h"
 #include "daemon/util.h"
 
@@ -175,6 +176,7 @@ static void go_on(PolkitQuestion *question)
 	log_message(LOG_NOTICE, &context, "user %u was allowed %s, for %s of %s", caller->uid,
 		    question->action, sd_bus_message_get_member(question->message),
 		    sd_bus_message_get_path(question->message));
+	descriptors_for_clients();
 	r = question->proceed(caller, question->message, question->userdata, &error);
 	if (r < 0)
 		reply_error(question, r, &error);
