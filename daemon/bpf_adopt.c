@@ -156,7 +156,8 @@ int filter_adopt(const StoredFilter *record, int *fds, Filter **ret)
 	return 0;
 }
 
-int event_set_adopt(const StoredEvent *records, int *fds, size_t n, Charge *charge, EventSet *ret)
+int event_set_adopt(const StoredEvent *records, int *fds, size_t n, bool lent, Charge *charge,
+		    EventSet *ret)
 {
 	ThreadEvent *events;
 
@@ -171,8 +172,10 @@ int event_set_adopt(const StoredEvent *records, int *fds, size_t n, Charge *char
 	if (!events)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		events[i] = (ThreadEvent){
-			.tid = records[i].tid, .event_fd = take_fd(&fds[i]), .id = records[i].id};
+		events[i] = (ThreadEvent){.tid = records[i].tid,
+					  .event_fd = take_fd(&fds[i]),
+					  .id = records[i].id,
+					  .taken = lent};
 	*ret = (EventSet){.events = events, .n_events = n, .charge = charge};
 	return 0;
 }

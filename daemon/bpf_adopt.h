@@ -6,6 +6,7 @@
 #ifndef BPF_ADOPT_H
 #define BPF_ADOPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/bpf_attach.h"
@@ -22,12 +23,13 @@
 int filter_adopt(const StoredFilter *record, int *fds, Filter **ret);
 
 /*
- * The same for the events of a breakpoint, for which `charge` (borrowed) has been charged already. On
- * failure none is taken.
+ * The same for the events of a breakpoint, for which `charge` (borrowed) has been charged already, and
+ * which a client may hold too if `lent`. On failure none is taken.
  *
  * Return: 0 and *ret (event_set_clear); -EBADMSG; another negative errno.
  */
-int event_set_adopt(const StoredEvent *records, int *fds, size_t n, Charge *charge, EventSet *ret);
+int event_set_adopt(const StoredEvent *records, int *fds, size_t n, bool lent, Charge *charge,
+		    EventSet *ret);
 
 /* A session's ring: whether it is one, of that size. Return: 0; -EBADMSG. */
 int ring_check(int ring_fd, uint64_t bytes);

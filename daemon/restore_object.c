@@ -81,13 +81,14 @@ static int find_owner(Broker *broker, const StoredOwner *stored, int *pidfd, Ses
 	return 0;
 }
 
-/* Events that were not taken are not charged any more either. */
+/* Events that are not adopted are not charged any more either. Which of those that a client may take it
+ * has taken is not written down: each counts as taken, and so until the kernel has it no more. */
 static int adopt_events(Breakpoint *breakpoint, const StoredBreakpoint *record, int *fds)
 {
 	int r;
 
-	r = event_set_adopt(stored_events(record), fds, record->n_events, breakpoint->charge,
-			    &breakpoint->events);
+	r = event_set_adopt(stored_events(record), fds, record->n_events, breakpoint->spec->events,
+			    breakpoint->charge, &breakpoint->events);
 	if (r < 0)
 		charge_take_away(breakpoint->charge, QUOTA_EVENTS, record->n_events);
 	return r;
