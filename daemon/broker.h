@@ -56,6 +56,8 @@ typedef struct BrokerHooks {
 	bool (*on_hit)(Session *session, uint32_t breakpoint, const char *json, void *userdata);
 	/* A lent filter has been called back, and is freed when this returns. */
 	void (*on_filter_returned)(LentFilter *lent, SessionEnd end, void *userdata);
+	/* It goes on, after a restart of the daemon. */
+	void (*on_session_resumed)(Session *session, void *userdata);
 	/* What the daemon before this one left under that number could not be taken up, and is closed. */
 	void (*on_not_restored)(bool lent_filter, uint32_t number, void *userdata);
 	/* Finds the connection of an owner again. Return: 0 and *ret; -ENOENT when it is gone. */

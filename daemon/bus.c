@@ -237,6 +237,7 @@ BrokerHooks bus_hooks(Bus *bus)
 {
 	return (BrokerHooks){
 		.userdata = bus,
+		.on_session_resumed = bus_listen_resume,
 		.on_session_end = on_session_end,
 		.on_breakpoint_disabled = on_breakpoint_disabled,
 		.on_hit = bus_listen_on_hit,

@@ -177,6 +177,14 @@ void bus_listen(Caller *caller, Session *session)
 	caller->bus->listeners = listener;
 }
 
+void bus_listen_resume(Session *session, void *userdata)
+{
+	Caller *owner = (Caller *)session->owner.mark;
+
+	if (owner)
+		bus_listen(owner, session);
+}
+
 void bus_listen_forget_caller(Caller *caller)
 {
 	Bus *bus = caller->bus;

@@ -21,6 +21,10 @@ void bus_listen_stop(Bus *bus);
 /* Notes that a connection has called a session, or something of it. Failure is logged. */
 void bus_listen(Caller *caller, Session *session);
 
+/* BrokerHooks.on_session_resumed: the connection that opened it goes on hearing it. Of the others who did,
+ * the daemon before this one has left no word. */
+void bus_listen_resume(Session *session, void *userdata);
+
 /* Forgets what is noted: when a connection has left the bus, and when a session ends. */
 void bus_listen_forget_caller(Caller *caller);
 void bus_listen_forget_session(Bus *bus, Session *session);

@@ -252,6 +252,7 @@ static size_t resume_sessions(Broker *broker)
 			continue;
 		}
 		limits = resume_breakpoints(session) || limits;
+		broker->hooks.on_session_resumed(session, broker->hooks.userdata);
 		n++;
 	}
 	if (limits && limit_watch_start(broker) < 0)
