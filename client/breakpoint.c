@@ -99,8 +99,8 @@ static int add_complete(bpcond_session *session, const char *spec, bpcond_breakp
 	if (breakpoint == NULL)
 		return error_no_memory(&client->error);
 	breakpoint->session = session;
-	r = client_call(client, session->path, BPCOND_SESSION_INTERFACE, "AddBreakpoint",
-			fill_string, spec, &reply);
+	r = session_call(session, session->path, BPCOND_SESSION_INTERFACE, "AddBreakpoint",
+			 fill_string, spec, &reply);
 	if (r < 0) {
 		breakpoint_free(breakpoint);
 		return r;
@@ -125,31 +125,6 @@ static int add_complete(bpcond_session *session, const char *spec, bpcond_breakp
 	return 0;
 }
 
-/* A session that has ended as far as its signals tell. */
-static int check_running(bpcond_session *session)
-{
-	client_dispatch(session->client);
-	switch (session->end) {
-	case BPCOND_RUNNING:
-		return 0;
-	case BPCOND_TARGET_EXITED:
-	case BPCOND_TARGET_EXEC:
-		return error_set(&session->client->error, -ESRCH, CLIENT_ERROR_EXITED,
-				 "process %d has exited or runs another program; open another "
-				 "session",
-				 (int)session->pid);
-	case BPCOND_DAEMON_LOST:
-		return error_set(&session->client->error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
-				 "the connection to bpcondd is lost; connect again");
-	case BPCOND_CLOSED:
-	case BPCOND_CLOSED_BY_ADMINISTRATOR:
-	case BPCOND_DAEMON_STOPPED:
-		break;
-	}
-	return error_set(&session->client->error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
-			 "the session was closed; open another");
-}
-
 int bpcond_session_add(bpcond_session *session, const char *spec, bpcond_breakpoint **ret)
 {
 	uint64_t address, previous;
@@ -157,7 +132,7 @@ int bpcond_session_add(bpcond_session *session, const char *spec, bpcond_breakpo
 	size_t length;
 	int r;
 
-	r = check_running(session);
+	r = session_check(session);
 	if (r < 0)
 		return r;
 	if (spec_lacks_previous(spec, &address, &length) &&
@@ -190,7 +165,7 @@ int bpcond_session_break(bpcond_session *session, const bpcond_request *request,
 /* A session that has ended, or a breakpoint that has been removed, as far as signals tell. */
 static int check_there(const bpcond_breakpoint *breakpoint)
 {
-	int r = check_running(breakpoint->session);
+	int r = session_check(breakpoint->session);
 
 	if (r < 0)
 		return r;
@@ -208,8 +183,8 @@ static int call_plain(bpcond_breakpoint *breakpoint, const char *member)
 
 	if (r < 0)
 		return r;
-	return client_call(breakpoint->session->client, breakpoint->path,
-			   BPCOND_BREAKPOINT_INTERFACE, member, NULL, NULL, NULL);
+	return session_call(breakpoint->session, breakpoint->path, BPCOND_BREAKPOINT_INTERFACE,
+			    member, NULL, NULL, NULL);
 }
 
 int bpcond_breakpoint_enable(bpcond_breakpoint *breakpoint)
@@ -459,8 +434,8 @@ int bpcond_breakpoint_take_events(bpcond_breakpoint *breakpoint, bpcond_event **
 	do {
 		uint32_t first = (uint32_t)list.n;
 
-		r = client_call(client, breakpoint->path, BPCOND_BREAKPOINT_INTERFACE, "TakeEvents",
-				fill_first, &first, &reply);
+		r = session_call(breakpoint->session, breakpoint->path, BPCOND_BREAKPOINT_INTERFACE,
+				 "TakeEvents", fill_first, &first, &reply);
 		if (r < 0) {
 			events_drop(&list);
 			return r;

@@ -447,6 +447,19 @@ int client_bad_reply(bpcond_client *client, const char *member)
 			 member);
 }
 
+/* The texts are the daemon's, but for what the bus says in its stead. */
+static void tell_error(bpcond_client *client, int number, const char *member,
+		       const sd_bus_error *error)
+{
+	if (number == -ETIMEDOUT)
+		error_set(&client->error, number, error->name,
+			  "bpcondd has not answered %s (%s); see why ('journalctl -u bpcondd'), "
+			  "then ask again",
+			  member, error->message);
+	else
+		error_set(&client->error, number, error->name, "%s", error->message);
+}
+
 int client_call(bpcond_client *client, const char *path, const char *interface, const char *member,
 		FillMessage fill, const void *userdata, sd_bus_message **ret_reply)
 {
@@ -474,7 +487,7 @@ int client_call(bpcond_client *client, const char *path, const char *interface, 
 	if (r < 0) {
 		if (error.name != NULL) {
 			r = error_number_of(error.name);
-			error_set(&client->error, r, error.name, "%s", error.message);
+			tell_error(client, r, member, &error);
 		} else {
 			error_set(&client->error, r, CLIENT_ERROR_FAILED, "%s failed: %s", member,
 				  strerror(-r));

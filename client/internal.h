@@ -132,6 +132,16 @@ void client_ask_for_all(bpcond_client *client);
 /* Marks the session as over, once: the first reason stays. */
 void session_ended(bpcond_session *session, enum bpcond_end end);
 
+/* Whether it goes on, as far as is known by now. Return: 0; the negative errno of its end, with the
+ * client's error filled in. */
+int session_check(bpcond_session *session);
+
+/* client_call of an object of the session's. Where that is gone because the session has ended, the error
+ * is the session's end, and why. */
+int session_call(bpcond_session *session, const char *path, const char *interface,
+		 const char *member, FillMessage fill, const void *userdata,
+		 sd_bus_message **ret_reply);
+
 /* The session's breakpoints are others now: those whose last word was said have been removed. */
 void session_breakpoints_changed(bpcond_session *session);
 

@@ -13,6 +13,70 @@
 
 #include "client/internal.h"
 
+/* ---- The end --------------------------------------------------------------------------------- */
+
+/* Fills in the client's error for a session that is over. Return: its number. */
+static int tell_end(bpcond_session *session)
+{
+	bpcond_error *error = &session->client->error;
+
+	switch (session->end) {
+	case BPCOND_TARGET_EXITED:
+		return error_set(error, -ESRCH, CLIENT_ERROR_EXITED,
+				 "process %d has exited, and the session with it",
+				 (int)session->pid);
+	case BPCOND_TARGET_EXEC:
+		return error_set(error, -ESRCH, CLIENT_ERROR_EXITED,
+				 "process %d runs another program now, and the session has ended; "
+				 "open another session",
+				 (int)session->pid);
+	case BPCOND_DAEMON_LOST:
+		return error_set(error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
+				 "the connection to bpcondd is lost, and the session with it; see "
+				 "why ('journalctl -u bpcondd'), then connect again");
+	case BPCOND_DAEMON_STOPPED:
+		return error_set(error, -ESHUTDOWN, CLIENT_ERROR_DAEMON_LOST,
+				 "bpcondd was stopped, and the session with it; start it "
+				 "('systemctl start bpcondd') and connect again");
+	case BPCOND_CLOSED_BY_ADMINISTRATOR:
+		return error_set(error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
+				 "an administrator closed the session; ask why before opening "
+				 "another");
+	case BPCOND_CLOSED:
+	case BPCOND_RUNNING:
+		break;
+	}
+	return error_set(error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
+			 "the session was closed; open another");
+}
+
+int session_check(bpcond_session *session)
+{
+	client_dispatch(session->client);
+	return session->end == BPCOND_RUNNING ? 0 : tell_end(session);
+}
+
+/* Errors of a call that has found nobody. */
+static bool found_nobody(int r)
+{
+	return r == -ENOENT || r == -ETIMEDOUT || r == -ECONNRESET || r == -EHOSTUNREACH;
+}
+
+int session_call(bpcond_session *session, const char *path, const char *interface,
+		 const char *member, FillMessage fill, const void *userdata,
+		 sd_bus_message **ret_reply)
+{
+	int r = client_call(session->client, path, interface, member, fill, userdata, ret_reply);
+
+	if (r >= 0 || !found_nobody(r))
+		return r;
+	/* What the daemon said of its end was on the way before the answer. */
+	client_dispatch(session->client);
+	if (session->end == BPCOND_RUNNING && r == -ENOENT && strcmp(path, session->path) == 0)
+		session_ended(session, BPCOND_DAEMON_LOST);
+	return session->end == BPCOND_RUNNING ? r : tell_end(session);
+}
+
 /* ---- The ring -------------------------------------------------------------------------------- */
 
 static int take_ring(bpcond_session *session)
@@ -21,8 +85,8 @@ static int take_ring(bpcond_session *session)
 	sd_bus_message *reply;
 	int fd, r;
 
-	r = client_call(client, session->path, BPCOND_SESSION_INTERFACE, "TakeHits", NULL, NULL,
-			&reply);
+	r = session_call(session, session->path, BPCOND_SESSION_INTERFACE, "TakeHits", NULL, NULL,
+			 &reply);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(reply, "h", &fd);
@@ -55,8 +119,8 @@ static int forward_ring(bpcond_session *session, int sink_fd, enum bpcond_forwar
 		.format = format == BPCOND_FORWARD_BINARY ? "binary" : "json-lines",
 	};
 
-	return client_call(session->client, session->path, BPCOND_SESSION_INTERFACE, "Forward",
-			   fill_forward, &arguments, NULL);
+	return session_call(session, session->path, BPCOND_SESSION_INTERFACE, "Forward",
+			    fill_forward, &arguments, NULL);
 }
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
@@ -366,7 +430,6 @@ static int report_removal(bpcond_session *session)
 static int report_end(void *owner)
 {
 	bpcond_session *session = owner;
-	bpcond_error *error = &session->client->error;
 
 	if (session->end == BPCOND_RUNNING)
 		return report_removal(session);
@@ -377,34 +440,7 @@ static int report_end(void *owner)
 		/* Its descriptor is to be ready for hits only from now on. */
 		hit_reader_calm(&session->hits);
 	}
-	switch (session->end) {
-	case BPCOND_TARGET_EXITED:
-		return error_set(error, -ESRCH, CLIENT_ERROR_EXITED,
-				 "process %d has exited, and the session with it",
-				 (int)session->pid);
-	case BPCOND_TARGET_EXEC:
-		return error_set(error, -ESRCH, CLIENT_ERROR_EXITED,
-				 "process %d runs another program now, and the session has ended; "
-				 "open another session",
-				 (int)session->pid);
-	case BPCOND_DAEMON_LOST:
-		return error_set(error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
-				 "the connection to bpcondd is lost, and the session with it; see "
-				 "why ('journalctl -u bpcondd'), then connect again");
-	case BPCOND_DAEMON_STOPPED:
-		return error_set(error, -ESHUTDOWN, CLIENT_ERROR_DAEMON_LOST,
-				 "bpcondd was stopped, and the session with it; start it "
-				 "('systemctl start bpcondd') and connect again");
-	case BPCOND_CLOSED_BY_ADMINISTRATOR:
-		return error_set(error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
-				 "an administrator closed the session; ask why before opening "
-				 "another");
-	case BPCOND_CLOSED:
-	case BPCOND_RUNNING:
-		break;
-	}
-	return error_set(error, -ESHUTDOWN, CLIENT_ERROR_FAILED,
-			 "the session was closed; open another");
+	return tell_end(session);
 }
 
 int bpcond_session_wait(bpcond_session *session, int timeout_ms, const struct bpcond_hit **ret)

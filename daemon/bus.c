@@ -162,6 +162,7 @@ static void on_session_end(Session *session, SessionEnd end, void *userdata)
 	char path[BUS_MAX_PATH];
 	int r = 0;
 
+	bus_note_end(bus, session->number, end);
 	bus_session_path(session, path);
 	if (end != SESSION_CLIENT_GONE) {
 		for (const Breakpoint *at = session->breakpoints; at && r >= 0; at = at->next)
@@ -225,6 +226,7 @@ static void on_not_restored(bool lent_filter, uint32_t number, void *userdata)
 	if (lent_filter) {
 		r = bus_lend_returned(bus, number, SESSION_NOT_RESTORED);
 	} else {
+		bus_note_end(bus, number, SESSION_NOT_RESTORED);
 		bus_session_path(&gone, path);
 		r = sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_MANAGER, "SessionClosed", "os", path,
 				       session_end_name(SESSION_NOT_RESTORED));
@@ -323,6 +325,9 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	if (r < 0)
 		return r;
 	r = bus_lend_add(bus);
+	if (r < 0)
+		return r;
+	r = bus_absent_add(bus);
 	if (r < 0)
 		return r;
 	r = bus_listing_add(bus);

@@ -16,6 +16,7 @@
 #define BUS_NAME           "org.bpcond1"
 #define BUS_PATH           "/org/bpcond1"
 #define BUS_SESSION_PREFIX BUS_PATH "/session"
+#define BUS_FILTER_PREFIX  BUS_PATH "/filter"
 #define BUS_MANAGER        "org.bpcond1.Manager"
 #define BUS_SESSION        "org.bpcond1.Session"
 #define BUS_BREAKPOINT     "org.bpcond1.Breakpoint"
@@ -23,6 +24,9 @@
 
 /* Chains of callers by name: a bus allows some thousands of connections. */
 #define BUS_CALLER_CHAINS 1024
+
+/* Of so many sessions that ended last it is known why. */
+#define BUS_REMEMBERED_ENDS 256
 
 /* dbus-daemon disconnects a sender of more than 16 descriptors in a message. */
 #define BUS_MAX_FDS 12
@@ -50,6 +54,12 @@ typedef struct Bus {
 	uid_t payer;
 	uint64_t work_before; /* work_usec() */
 	sd_event_source *admission_source;
+
+	struct EndedSession {
+		uint32_t number; /* 0: none yet */
+		SessionEnd end;
+	} ended[BUS_REMEMBERED_ENDS];
+	size_t n_ended;
 
 	/* The last counts that were read, for the message of that number. */
 	struct {
@@ -182,6 +192,11 @@ void bus_manager_changed(Bus *bus, const char *property);
 void bus_session_breakpoints_changed(const Session *session);
 int bus_lend_add(Bus *bus);
 int bus_listing_add(Bus *bus);
+
+/* Has calls of objects that are not there told so, and of sessions that ended why: as far as that was
+ * noted. */
+int bus_absent_add(Bus *bus);
+void bus_note_end(Bus *bus, uint32_t session, SessionEnd end);
 
 /* Has each call counted before it is handled, and its time after (bus_admission.c). */
 int bus_admission_add(Bus *bus, sd_event *event);

@@ -15,8 +15,7 @@
 #include "daemon/spec_lent.h"
 #include "daemon/util.h"
 
-#define BUS_FILTER_PREFIX BUS_PATH "/filter"
-#define BUS_FILTER        "org.bpcond1.Filter"
+#define BUS_FILTER "org.bpcond1.Filter"
 
 typedef struct LendOptions {
 	uint64_t ring_bytes; /* 0: no ring */
