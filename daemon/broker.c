@@ -14,6 +14,9 @@
  * waits for it (TimeoutStopSec=). */
 #define READERS_USEC 2000000
 
+/* Those of one connection, when it has gone. */
+#define LOST_READERS_USEC 20000
+
 int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret)
 {
 	Broker *broker;
@@ -67,18 +70,17 @@ const Features *broker_features(Broker *broker)
 	return &broker->features;
 }
 
-/* From the daemon's end on. */
-static void bound_waiting(Broker *broker)
+static void bound_waiting(Broker *broker, unsigned long long usec)
 {
 	if (broker->readers_until == 0)
-		broker->readers_until = now_usec() + READERS_USEC;
+		broker->readers_until = now_usec() + usec;
 }
 
 Broker *broker_free(Broker *broker)
 {
 	if (!broker)
 		return NULL;
-	bound_waiting(broker);
+	bound_waiting(broker, READERS_USEC);
 	while (broker->sessions)
 		session_end(broker->sessions, SESSION_DAEMON_STOPPING);
 	while (broker->lent_filters)
@@ -101,7 +103,7 @@ void broker_leave(Broker *broker, bool lingering)
 	LentFilter *next_lent;
 	Session *next;
 
-	bound_waiting(broker);
+	bound_waiting(broker, READERS_USEC);
 	for (Session *session = broker->sessions; session; session = next) {
 		next = session->next;
 		if (lingering && !session->linger)
@@ -155,6 +157,7 @@ void broker_end_owner(Broker *broker, const void *mark)
 			lent_filter_end(lent, SESSION_CLIENT_GONE);
 	}
 
+	bound_waiting(broker, LOST_READERS_USEC);
 	for (Session *session = broker->sessions; session; session = next) {
 		next = session->next;
 		if (session->owner.mark != mark)
@@ -164,4 +167,5 @@ void broker_end_owner(Broker *broker, const void *mark)
 		else
 			session_end(session, SESSION_CLIENT_GONE);
 	}
+	broker->readers_until = 0;
 }

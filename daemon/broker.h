@@ -80,7 +80,8 @@ struct Broker {
 	sd_event_source *limit_timer;
 	RelayPages pages;    /* for what is forwarded into pipes */
 	RelayKeeper *relays; /* of pipes that nothing is forwarded into any more */
-	unsigned long long readers_until; /* CLOCK_MONOTONIC, when the daemon ends: as forward.c waits */
+	/* CLOCK_MONOTONIC, while several forwardings end: how long forward.c waits for all their readers. */
+	unsigned long long readers_until;
 	Store *store; /* NULL: nothing outlives the daemon */
 };
 

@@ -65,10 +65,12 @@ static Caller **find_link(Bus *bus, const char *name)
 /* The connection is gone, and what lives no longer than it goes too. */
 static void lose(Bus *bus, Caller **link)
 {
+	const unsigned long long before = work_usec();
 	Caller *caller = *link;
 
 	polkit_withdraw(bus, caller);
 	broker_end_owner(bus->broker, caller);
+	rate_charge(bus->broker->rates, caller->uid, work_usec() - before);
 	*link = caller->next;
 	bus_listen_forget_caller(caller);
 	caller_free(caller);

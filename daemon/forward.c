@@ -390,12 +390,16 @@ Forward *forward_abandon(Forward *forward)
 	return forward_free(forward);
 }
 
-/* Until when its reader is waited for at its end. */
+/* Until when its reader is waited for at its end: others wait meanwhile, and so it is its user's time. */
 static unsigned long long last_moment(const Forward *forward)
 {
-	unsigned long long until = now_usec() + LAST_USEC;
-	unsigned long long end_of_all = forward->session->broker->readers_until;
+	const Session *session = forward->session;
+	Broker *broker = session->broker;
+	unsigned long long now = now_usec(), until = now + LAST_USEC;
+	unsigned long long end_of_all = broker->readers_until;
 
+	if (rate_is_overdrawn(broker->rates, session->owner.uid, now))
+		return now;
 	return end_of_all > 0 && end_of_all < until ? end_of_all : until;
 }
 

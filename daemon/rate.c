@@ -197,6 +197,16 @@ void rate_charge(RateTable *table, uid_t uid, uint64_t usec)
 	spend(table, user, RATE_BUSY, usec > (uint64_t)most / 1000 ? most : (int64_t)(usec * 1000));
 }
 
+bool rate_is_overdrawn(RateTable *table, uid_t uid, uint64_t now)
+{
+	RateUser *user = find(table, uid);
+
+	if (!user)
+		return false;
+	fill(table, user, now);
+	return user->level[RATE_BUSY] < 1;
+}
+
 uint64_t rate_limit(const RateTable *table, RateResource resource)
 {
 	return table->limits[resource];

@@ -41,8 +41,11 @@ typedef struct RateCall {
  */
 int rate_admit(RateTable *table, uid_t uid, const RateCall *call, Refusal *refusal);
 
-/* A call that rate_admit has counted took so long. */
+/* A call that rate_admit has counted took so long, or what it has led to. */
 void rate_charge(RateTable *table, uid_t uid, uint64_t usec);
+
+/* Whether the user has no time left at `now` (as of RateCall): then nobody is to wait for his sake. */
+bool rate_is_overdrawn(RateTable *table, uid_t uid, uint64_t now);
 
 uint64_t rate_limit(const RateTable *table, RateResource resource);
 

@@ -76,7 +76,12 @@ static void silence(Session *session)
 
 static void on_forward_done(Session *session)
 {
+	const unsigned long long before = work_usec();
+	const uid_t uid = session->owner.uid;
+	RateTable *rates = session->broker->rates;
+
 	session_end(session, session->ending);
+	rate_charge(rates, uid, work_usec() - before);
 }
 
 static void on_target_end(bool exited, void *userdata)

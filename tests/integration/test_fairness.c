@@ -4,9 +4,11 @@
  * The times are said, and bounded only far above what is promised: ./run test is no measurement.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/bus.h"
@@ -17,6 +19,10 @@
 
 enum {
 	CROWD = 4000,
+	TARGETS = 16,
+	FORWARDINGS = 4 * TARGETS,
+	RING_BYTES = 1 << 20,
+	CALLS = 5000,
 	BOUND_MS = 5000,
 };
 
@@ -143,11 +149,91 @@ START_TEST(a_flood_of_calls)
 }
 END_TEST
 
+static void read_for_ever(const int fds[FORWARDINGS])
+{
+	static char bytes[1 << 20];
+
+	for (;;) {
+		bool any = false;
+
+		for (int i = 0; i < FORWARDINGS; i++)
+			while (read(fds[i], bytes, sizeof(bytes)) > 0)
+				any = true;
+		if (!any)
+			usleep(100);
+	}
+}
+
+/* Forwards the hits of a target into pipes; the reading ends are the caller's. */
+static void forward_into_pipes(sd_bus *bus, const Target *target, int ret[static 4])
+{
+	for (int i = 0; i < 4; i++) {
+		BusBreakpoint breakpoint;
+		BusSession session;
+		int ends[2];
+
+		ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+		bus_open_session_with_ring(bus, target->pid, RING_BYTES, &session);
+		bus_forward(&session, ends[1], "json-lines");
+		bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+			target_address_of(target, "loop_work"));
+		bus_breakpoint_close(&breakpoint);
+		close(ends[1]);
+		ret[i] = ends[0];
+	}
+}
+
+/* A connection that goes leaves full rings behind, and readers who would go on reading. */
+START_TEST(many_forwardings_that_end)
+{
+	sd_bus *bus = bus_connect(), *other = bus_connect();
+	int fds[FORWARDINGS], bus_fd = sd_bus_get_fd(bus);
+	int64_t longest = 0;
+	uint64_t left;
+	pid_t reader;
+
+	for (int i = 0; i < TARGETS; i++) {
+		Target target;
+
+		target_start(&target, "loop", NULL, NULL);
+		forward_into_pipes(bus, &target, fds + 4 * i);
+		target_ask(&target, "called", "call %d", CALLS);
+	}
+	reader = check_fork();
+	if (reader == 0) {
+		close(bus_fd);
+		read_for_ever(fds);
+	}
+	/* they are at it */
+	usleep(20000);
+	sd_bus_flush_close_unref(bus);
+	do {
+		int64_t before = now_ms(), took;
+
+		left = bus_number(other, MANAGER_PATH, MANAGER_INTERFACE, "Sessions");
+		took = now_ms() - before;
+		if (took > longest)
+			longest = took;
+		/* within the limit of calls */
+		usleep(1000);
+	} while (left > 0);
+	fprintf(stderr, "while %d forwardings end: the slowest call took %ld ms\n", FORWARDINGS,
+		(long)longest);
+	ck_assert_msg(longest < BOUND_MS, "%ld ms", (long)longest);
+	kill(reader, SIGKILL);
+	waitpid(reader, NULL, 0);
+	for (int i = 0; i < FORWARDINGS; i++)
+		close(fds[i]);
+	sd_bus_flush_close_unref(other);
+}
+END_TEST
+
 int main(int argc, char *argv[])
 {
 	Suite *suite = suite_create("fairness");
 
 	integration_add(suite, "a crowd of threads", a_crowd_of_threads);
 	integration_add(suite, "a flood of calls", a_flood_of_calls);
+	integration_add(suite, "many forwardings that end", many_forwardings_that_end);
 	return integration_run(suite, argc, argv);
 }

@@ -130,6 +130,27 @@ START_TEST(test_many_users)
 }
 END_TEST
 
+/* Whoever owes time is not waited for; who is unknown, or has some again, is. */
+START_TEST(test_overdrawn)
+{
+	RateTable *table = new_table();
+	uint64_t now = 5 * SECOND;
+
+	ck_assert(!rate_is_overdrawn(table, 7, now));
+	ck_assert_uint_eq(admitted(table, 7, now, "calls-per-second"), 10);
+	ck_assert(!rate_is_overdrawn(table, 7, now));
+	/* of 100 ms a second there are two seconds' */
+	rate_charge(table, 7, 199 * 1000);
+	ck_assert(!rate_is_overdrawn(table, 7, now));
+	rate_charge(table, 7, 101 * 1000);
+	ck_assert(rate_is_overdrawn(table, 7, now));
+	ck_assert(!rate_is_overdrawn(table, 8, now));
+	ck_assert(rate_is_overdrawn(table, 7, now + SECOND / 2));
+	ck_assert(!rate_is_overdrawn(table, 7, now + 2 * SECOND));
+	rate_free(table);
+}
+END_TEST
+
 START_TEST(test_names)
 {
 	RateTable *table = new_table();
@@ -156,6 +177,7 @@ int main(void)
 	tcase_add_test(tests, test_debts_end);
 	tcase_add_test(tests, test_never_refused_is_counted);
 	tcase_add_test(tests, test_many_users);
+	tcase_add_test(tests, test_overdrawn);
 	tcase_add_test(tests, test_names);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
