@@ -222,10 +222,13 @@ static ExitStatus set_timeout(Options *options, const char *text)
 static ExitStatus set_count(const char *name, const char *text, uint64_t low, uint64_t high,
 			    uint64_t *ret)
 {
-	if (!parse_number(text, low, high, ret))
-		return complain_usage("--%s wants a number of at least %llu, not '%s'", name,
-				      (unsigned long long)low, text);
-	return STATUS_HITS;
+	if (parse_number(text, low, high, ret))
+		return STATUS_HITS;
+	if (high < UINT32_MAX)
+		return complain_usage("--%s wants a number from %llu to %llu, not '%s'", name,
+				      (unsigned long long)low, (unsigned long long)high, text);
+	return complain_usage("--%s wants a number of at least %llu, not '%s'", name,
+			      (unsigned long long)low, text);
 }
 
 static ExitStatus set_on_fault(Options *options, const char *text)

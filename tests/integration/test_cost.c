@@ -153,10 +153,11 @@ static void put_captures(Text *text)
 	put(text, ",\"capture\":{\"registers\":\"all\",\"stack\":127,\"memory\":[");
 	for (int i = 0; i < MAX_PIECES; i++)
 		put(text,
-		    "%s{\"length\":2047,\"at\":{\"%%\":[{\"load\":\"s64\",\"at\":{\"reg\":\"r%d\"}}"
+		    "%s{\"length\":2047,\"at\":{\"%%\":[{\"load\":\"s64\",\"at\":{\"reg\":\"%c%d\"}"
+		    "}"
 		    ","
 		    "{\"|\":[{\"<\":[{\"reg\":\"" ARG2 "\"},%d]},1]}]}}",
-		    i ? "," : "", 8 + i, i);
+		    i ? "," : "", MACHINE_X86 ? 'r' : 'x', 8 + i, i);
 	put(text, "]}");
 }
 

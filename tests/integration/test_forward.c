@@ -44,10 +44,10 @@ typedef struct Scene {
 /* A record of more than a page, a line of three. */
 #define LARGE                                                         \
 	"{'address': '0x%lx', 'capture': {'registers': ['" ARG1 "']," \
-	" 'memory': [{'at': {'reg': 'rsp'}, 'length': 1024},"         \
-	" {'at': {'reg': 'rsp'}, 'length': 1024},"                    \
-	" {'at': {'reg': 'rsp'}, 'length': 1024},"                    \
-	" {'at': {'reg': 'rsp'}, 'length': 1000}]}}"
+	" 'memory': [{'at': {'reg': '" SP "'}, 'length': 1024},"      \
+	" {'at': {'reg': '" SP "'}, 'length': 1024},"                 \
+	" {'at': {'reg': '" SP "'}, 'length': 1024},"                 \
+	" {'at': {'reg': '" SP "'}, 'length': 1000}]}}"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"

@@ -607,6 +607,7 @@ START_TEST(connections_end_calls_it_back)
 		usleep(1000);
 		last = seen.n;
 		call_work(1);
+		take_signal();
 	} while (seen.n != last);
 	expect_silence(event_fd);
 	helper_expect_descriptors(daemon, &before);

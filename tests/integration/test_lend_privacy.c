@@ -28,10 +28,10 @@
 #define BUSY "tests/targets/busy"
 
 /* One past the last user address. */
-#define USER_END 0x7ffffffff000ULL
+#define USER_END MACHINE_USER_END
 
 /* The kernel's addresses, but for the last 64 KiB, in which small negative numbers lie. */
-#define KERNEL_START 0xffff800000000000ULL
+#define KERNEL_START (MACHINE_X86 ? 0xffff800000000000ULL : 0xffff000000000000ULL)
 #define KERNEL_END   0xffffffffffff0000ULL
 
 enum {

@@ -49,9 +49,16 @@ static const Mistake mistakes[] = {
 	{"{'address': 'ADDRESS', 'access': 'read'}", "InvalidSpec", "$.access"},
 	{"{'address': 'ADDRESS', 'access': 1}", "InvalidSpec", "$.access"},
 	{"{'address': 'ADDRESS', 'length': 4}", "InvalidSpec", "$.length"},
+#if MACHINE_X86
 	{"{'address': 'ADDRESS', 'access': 'write', 'length': 3}", "InvalidSpec", "$.length"},
-	{"{'address': 'ADDRESS', 'access': 'write', 'length': 16}", "InvalidSpec", "$.length"},
 	{"{'address': '0x10001', 'access': 'write', 'length': 4}", "InvalidSpec", "$.address"},
+#elif MACHINE_ARM64
+	{"{'address': 'ADDRESS', 'access': 'write', 'length': 9}", "InvalidSpec", "$.length"},
+	{"{'address': '0x10006', 'access': 'write', 'length': 3}", "InvalidSpec", "$.address"},
+	{"{'address': '0x10002'}", "InvalidSpec", "$.address"},
+#endif
+	{"{'address': 'ADDRESS', 'access': 'write', 'length': 0}", "InvalidSpec", "$.length"},
+	{"{'address': 'ADDRESS', 'access': 'write', 'length': 16}", "InvalidSpec", "$.length"},
 	{"{'address': '0x10004', 'access': 'write'}", "InvalidSpec", "$.address"},
 	{"{'address': 'ADDRESS', 'previous': 0}", "InvalidSpec", "$.previous"},
 	{"{'address': 'ADDRESS', 'kernel-accesses': true}", "InvalidSpec", "$.kernel-accesses"},

@@ -18,6 +18,7 @@
 #include "tests/support/helper.h"
 #include "tests/support/hits.h"
 #include "tests/support/integration.h"
+#include "tests/support/machine.h"
 #include "tests/support/target.h"
 
 enum {
@@ -97,8 +98,9 @@ static void move_event(const Held *held)
 		.type = PERF_TYPE_BREAKPOINT,
 		.size = sizeof(attr),
 		.bp_type = HW_BREAKPOINT_X,
-		.bp_addr = target_address_of(&held->target, "instruction") + 1,
-		.bp_len = sizeof(long),
+		.bp_addr =
+			target_address_of(&held->target, "instruction") + MACHINE_INSTRUCTION_SIZE,
+		.bp_len = MACHINE_EXECUTE_LENGTH,
 		.sample_period = 1,
 		.exclude_kernel = 1,
 		.exclude_hv = 1,
@@ -222,7 +224,7 @@ START_TEST(a_moved_event_names_its_place)
 	move_event(held);
 	target_ask(&held->target, "calls", "call 1");
 	hits_wait(held->hits, CALLS + 1);
-	ck_assert_uint_eq(held->last_address, address + 1);
+	ck_assert_uint_eq(held->last_address, address + MACHINE_INSTRUCTION_SIZE);
 	held_free(held);
 }
 END_TEST

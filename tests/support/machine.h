@@ -16,6 +16,7 @@
 #define ARG3            "rdx"
 #define PC              "rip"
 #define SP              "rsp"
+#define ARG1_AT         "112" /* its byte among the registers that a filter is given */
 #define REG_ARG1        BPCOND_REG_RDI
 #define EXECUTION_SLOTS 4
 #define CONTEXT_PC(c)   ((uintptr_t)(c)->uc_mcontext.gregs[REG_RIP])
@@ -26,6 +27,7 @@
 #define ARG3            "x2"
 #define PC              "pc"
 #define SP              "sp"
+#define ARG1_AT         "0"
 #define REG_ARG1        BPCOND_REG_X0
 #define EXECUTION_SLOTS 6 /* of the Cortex-A72 that is emulated */
 #define CONTEXT_PC(c)   ((uintptr_t)(c)->uc_mcontext.pc)
