@@ -121,7 +121,8 @@ static void try_add(Costs *costs, const char *name, const char *spec)
 static void costs_start(Costs *costs, Target *target)
 {
 	target_start(target, "loop", NULL, NULL);
-	*costs = (Costs){.tries = getenv("BPCOND_ASSERT_COST") ? TRIES_TO_JUDGE : TRIES,
+	*costs = (Costs){.tries = getenv("BPCOND_ASSERT_COST") ? TRIES_TO_JUDGE
+							       : (int)integration_volume(TRIES),
 			 .bus = bus_connect(),
 			 .daemon = helper_daemon_pid()};
 	bus_open_session(costs->bus, target->pid, &costs->session);

@@ -349,7 +349,7 @@ START_TEST(ended_with_a_full_sink)
 				scene_start(&scene, kinds[kind], formats[format], 1 << 20, PLAIN);
 				scene_forward(&scene);
 				reader_close_sink(&scene.reader);
-				call(&scene, 2 * FLOOD);
+				call(&scene, FLOOD);
 				if (killed)
 					helper_end_daemon(SIGKILL);
 				else
@@ -419,13 +419,14 @@ START_TEST(many_sessions)
 		N = 8,
 	};
 	static Scene scenes[N];
+	const unsigned rounds = integration_volume(20);
 
 	for (int i = 0; i < N; i++) {
 		scene_start(&scenes[i], i % 2 ? "stream" : "pipe", formats[i / 2 % 2],
 			    i == 0 ? SMALL_RING : 0, PLAIN);
 		scene_forward(&scenes[i]);
 	}
-	for (int round = 1; round <= 20; round++) {
+	for (unsigned round = 1; round <= rounds; round++) {
 		for (int i = 0; i < N; i++)
 			target_send(&scenes[i].target, "call %d", i == 0 ? FLOOD : 100);
 		for (int i = 0; i < N; i++)
@@ -435,10 +436,10 @@ START_TEST(many_sessions)
 	}
 	for (int i = 1; i < N; i++) {
 		ck_assert_uint_eq(dropped(&scenes[i]), 0);
-		expect_tally(&scenes[i], 2000);
+		expect_tally(&scenes[i], 100 * rounds);
 	}
 	ck_assert_uint_gt(dropped(&scenes[0]), 0);
-	expect_tally(&scenes[0], 20 * FLOOD);
+	expect_tally(&scenes[0], rounds * FLOOD);
 	for (int i = 0; i < N; i++)
 		scene_end(&scenes[i]);
 }
@@ -447,12 +448,13 @@ END_TEST
 /* Eight threads that hit all the time: calls are answered meanwhile, and the tally is exact. */
 START_TEST(flood_and_calls)
 {
+	const unsigned calls = integration_volume(2 * FLOOD);
 	sd_bus *other = bus_connect();
 	Scene scene;
 
 	scene_start(&scene, "pipe", "binary", 0, PLAIN);
 	scene_forward(&scene);
-	target_send(&scene.target, "race %d", 2 * FLOOD);
+	target_send(&scene.target, "race %u", calls);
 	for (int i = 0; i < 200; i++) {
 		bus_number(other, MANAGER_PATH, MANAGER_INTERFACE, "Sessions");
 		reader_read(&scene.reader);
@@ -462,11 +464,11 @@ START_TEST(flood_and_calls)
 
 		reader_read(&scene.reader);
 		bus_counts(&scene.breakpoint, &counts);
-		if (counts.evaluated == 16 * FLOOD)
+		if (counts.evaluated == 8 * calls)
 			break;
 	}
-	ck_assert_int_eq(target_answer(&scene.target, "calls"), 16 * FLOOD);
-	expect_tally(&scene, 16 * FLOOD);
+	ck_assert_int_eq(target_answer(&scene.target, "calls"), 8 * calls);
+	expect_tally(&scene, 8 * calls);
 	scene_end(&scene);
 	sd_bus_flush_close_unref(other);
 }

@@ -57,6 +57,14 @@ void integration_add(Suite *suite, const char *name, const TTest *function)
 	integration_add_loop(suite, name, function, 0);
 }
 
+unsigned integration_volume(unsigned n)
+{
+	const char *text = getenv("BPCOND_TEST_PART");
+	unsigned long part = text ? strtoul(text, NULL, 10) : 1;
+
+	return part > 0 ? n / (unsigned)part : n;
+}
+
 char *integration_program(const char *name)
 {
 	static char paths[4][PATH_MAX];

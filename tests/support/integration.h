@@ -32,6 +32,10 @@ void integration_add_loop(Suite *suite, const char *name, const TTest *function,
  */
 int integration_run(Suite *suite, int argc, char *argv[]);
 
+/* How often a test does what it does very often: n, or the BPCOND_TEST_PART-th part of it on a machine that is slow.
+ * For what is true of any number. */
+unsigned integration_volume(unsigned n);
+
 /* In a test case: the path of a built program, as "tools/bpcondctl", where this user can run it.
  * Static text, good until the next call but three. */
 char *integration_program(const char *name);

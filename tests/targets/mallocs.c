@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Eight threads that call malloc, four of which start only at "late". Each keeps its own exact tally
+ * mallocs CALLS: eight threads that call malloc so often each, four of which start only at "late". Each keeps its own exact tally
  * of the calls with size 4096; "report" ends them and gives the sum. Nothing else in the program
  * allocates 4096 bytes once it is ready.
  */
@@ -12,13 +12,13 @@
 enum {
 	THREADS = 8,
 	EARLY = 4,
-	CALLS = 20000,
 	WANTED = 4096,
 };
 
 static pthread_t threads[THREADS];
 static long tallies[THREADS];
 static pthread_barrier_t start;
+static long calls;
 
 static void *allocate(void *argument)
 {
@@ -26,7 +26,7 @@ static void *allocate(void *argument)
 	uint32_t state = 12345 + (uint32_t)index * 977;
 
 	pthread_barrier_wait(&start);
-	for (long i = 0; i < CALLS; i++) {
+	for (long i = 0; i < calls; i++) {
 		size_t size;
 		char *volatile memory;
 
@@ -55,12 +55,13 @@ static void join(long from, long to)
 	pthread_barrier_destroy(&start);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 	static char output[BUFSIZ], input[BUFSIZ];
 	char command[64];
 	long number, sum = 0;
 
+	calls = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
 	/* no allocation by stdio */
 	setvbuf(stdout, output, _IOLBF, sizeof(output));
 	setvbuf(stdin, input, _IOLBF, sizeof(input));
