@@ -84,10 +84,49 @@ int box_put(int box_fd, const BoxLabel *label, const int *fds, size_t n_fds)
 	return 0;
 }
 
+typedef struct Received {
+	Message message;
+	ssize_t length; /* of what was sent */
+	int flags;
+	int fds[MAX_MESSAGE_FDS]; /* the caller's */
+	size_t n_fds;
+} Received;
+
+/* The next message. Return: 1 and *ret; 0 behind the last; negative errno. */
+static int receive(int box_fd, int flags, Received *ret)
+{
+	struct iovec part = {&ret->message, sizeof(ret->message)};
+	Control control = {};
+	struct msghdr header = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	ret->n_fds = 0;
+	ret->length = recvmsg(box_fd, &header, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (ret->length < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	ret->flags = header.msg_flags;
+	for (struct cmsghdr *rights = CMSG_FIRSTHDR(&header); rights;
+	     rights = CMSG_NXTHDR(&header, rights)) {
+		if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS)
+			continue;
+		/* There is one such part of a message, and the kernel's limit is its length. */
+		ret->n_fds = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(ret->fds, CMSG_DATA(rights), ret->n_fds * sizeof(int));
+	}
+	return 1;
+}
+
 static int add_fds(BoxContent *content, const int *fds, size_t n)
 {
-	int *grown = reallocarray(content->fds, content->n_fds + n, sizeof(*grown));
+	int *grown;
 
+	if (n == 0)
+		return 0;
+	grown = reallocarray(content->fds, content->n_fds + n, sizeof(*grown));
 	if (!grown) {
 		for (size_t i = 0; i < n; i++)
 			close(fds[i]);
@@ -102,44 +141,28 @@ static int add_fds(BoxContent *content, const int *fds, size_t n)
 /* Looks at the next message. Return: 1; 0 behind the last; negative errno. */
 static int look_at_message(int box_fd, BoxContent *content)
 {
-	Message message = {};
-	struct iovec part = {&message, sizeof(message)};
-	Control control = {};
-	struct msghdr header = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t length;
+	Received received;
+	int r;
 
-	length = recvmsg(box_fd, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (length < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	for (struct cmsghdr *rights = CMSG_FIRSTHDR(&header); rights;
-	     rights = CMSG_NXTHDR(&header, rights)) {
-		size_t n = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		int fds[MAX_MESSAGE_FDS], r;
-
-		if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS)
-			continue;
-		memcpy(fds, CMSG_DATA(rights), n * sizeof(int));
-		r = add_fds(content, fds, n);
-		if (r < 0)
-			return r;
-	}
+	r = receive(box_fd, MSG_PEEK, &received);
+	if (r <= 0)
+		return r;
+	r = add_fds(content, received.fds, received.n_fds);
+	if (r < 0)
+		return r;
 	/* With no descriptor free the kernel gives fewer than there are. */
-	if (header.msg_flags & MSG_CTRUNC)
+	if (received.flags & MSG_CTRUNC)
 		return -EMFILE;
-	if (length != sizeof(message) || header.msg_flags & MSG_TRUNC ||
-	    memcmp(message.magic, magic, sizeof(magic)) != 0) {
+	if (received.length != sizeof(received.message) || received.flags & MSG_TRUNC ||
+	    memcmp(received.message.magic, magic, sizeof(magic)) != 0) {
 		content->mixed = true;
 		return 1;
 	}
 	if (!content->has_label) {
-		content->label = message.label;
+		content->label = received.message.label;
 		content->has_label = true;
-	} else if (memcmp(&content->label, &message.label, sizeof(message.label)) != 0) {
+	} else if (memcmp(&content->label, &received.message.label,
+			  sizeof(received.message.label)) != 0) {
 		content->mixed = true;
 	}
 	return 1;
@@ -170,6 +193,18 @@ void box_content_clear(BoxContent *content)
 		close_fd(content->fds[i]);
 	free(content->fds);
 	*content = (BoxContent){};
+}
+
+void box_take_apart(int box_fd, void (*visit)(int fd))
+{
+	Received received;
+
+	while (receive(box_fd, 0, &received) > 0) {
+		for (size_t i = 0; i < received.n_fds; i++) {
+			visit(received.fds[i]);
+			close(received.fds[i]);
+		}
+	}
 }
 
 void box_empty(int box_fd)

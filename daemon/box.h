@@ -49,6 +49,11 @@ int box_put(int box_fd, const BoxLabel *label, const int *fds, size_t n_fds);
 int box_look(int box_fd, BoxContent *ret);
 void box_content_clear(BoxContent *content);
 
+/* Takes all out that lies in it, has it visited, one after the other, and closes it. It wants no more
+ * descriptors at a time than one message has; where there is no room for them either, those are closed
+ * unvisited. */
+void box_take_apart(int box_fd, void (*visit)(int fd));
+
 /* Closes all that lies in it. */
 void box_empty(int box_fd);
 

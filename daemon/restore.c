@@ -21,7 +21,7 @@
 typedef struct Found {
 	StoreBox *box; /* owned until it is taken up or discarded */
 	BoxContent content;
-	bool readable;
+	int look; /* 0, or why it cannot be read: negative errno */
 } Found;
 
 typedef struct Lost {
@@ -56,7 +56,12 @@ static void log_failure(const Found *found, int r, const Refusal *refusal)
 	};
 	const char *what = lent_filter ? "lent filter" : "session";
 
-	if (!found->content.has_label)
+	if (found->look < 0)
+		log_message(LOG_ERR, &context,
+			    "a box in the descriptor store cannot be read, and what lies in it is "
+			    "closed: %s",
+			    strerror(-r));
+	else if (!found->content.has_label)
 		log_message(LOG_ERR, &context,
 			    "a box in the descriptor store is not bpcondd's, and is closed");
 	else if (label->version != STORED_VERSION)
@@ -81,6 +86,9 @@ static void give_up(Broker *broker, Found *found)
 		if (found->content.fds[i] >= 0)
 			break_up(found->content.fds[i]);
 	box_content_clear(&found->content);
+	/* What cannot be looked at as a whole can in pieces. */
+	if (found->look < 0)
+		box_take_apart(found->box->fd, break_up);
 	store_discard(broker->store, found->box);
 	found->box = NULL;
 }
@@ -89,8 +97,8 @@ static int adopt(Broker *broker, Found *found, Refusal *refusal)
 {
 	const BoxContent *content = &found->content;
 
-	if (!found->readable)
-		return -EIO;
+	if (found->look < 0)
+		return found->look;
 	if (!content->has_label || content->mixed || content->label.version != STORED_VERSION)
 		return -EBADMSG;
 	switch (content->label.kind) {
@@ -167,10 +175,8 @@ static size_t look_into_boxes(Store *store, Found *found)
 		box->next = NULL;
 		*at = (Found){.box = box};
 		r = box_look(box->fd, &at->content);
-		if (r < 0)
-			log_error("a box in the descriptor store cannot be read: %s", strerror(-r));
-		at->readable = r == 0;
-		if (at->readable && at->content.n_fds == 0 && !at->content.mixed) {
+		at->look = r;
+		if (r == 0 && at->content.n_fds == 0 && !at->content.mixed) {
 			/* empty: the object that was in it has ended */
 			store_release(store, &at->box);
 			continue;

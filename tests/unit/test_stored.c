@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -125,6 +126,47 @@ START_TEST(test_box_emptied_closes)
 	ck_assert_uint_eq(content.n_fds, 0);
 	ck_assert(!content.has_label && !content.mixed);
 	box_content_clear(&content);
+	close(ends[0]);
+	close(box);
+}
+END_TEST
+
+static unsigned n_visited;
+
+static void visit_byte(int fd)
+{
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	n_visited++;
+}
+
+/* Where there are not descriptors enough to look at all, all can be had one after the other. */
+START_TEST(test_box_is_taken_apart)
+{
+	enum {
+		N = 600,
+		ROOM = 300
+	};
+	int box = box_new(), ends[2], fds[N];
+	struct rlimit before, few;
+	BoxContent content;
+	char bytes[N + 1];
+
+	make_pipe(ends);
+	for (int i = 0; i < N; i++)
+		fds[i] = ends[1];
+	ck_assert_int_eq(box_put(box, &LABEL, fds, N), 0);
+	close(ends[1]);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = ROOM;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(box_look(box, &content), -EMFILE);
+	n_visited = 0;
+	box_take_apart(box, visit_byte);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_uint_eq(n_visited, N);
+	ck_assert_int_eq(read(ends[0], bytes, sizeof(bytes)), N);
+	ck_assert(is_closed(ends[0]));
 	close(ends[0]);
 	close(box);
 }
@@ -385,6 +427,7 @@ int main(void)
 	tcase_add_test(tests, test_box_keeps_all_in_order);
 	tcase_add_test(tests, test_box_outlives_its_filler);
 	tcase_add_test(tests, test_box_emptied_closes);
+	tcase_add_test(tests, test_box_is_taken_apart);
 	tcase_add_test(tests, test_box_full_does_not_wait);
 	tcase_add_test(tests, test_box_takes_nothing_from_others);
 	tcase_add_test(tests, test_box_tells_what_is_not_its_own);
