@@ -253,8 +253,15 @@ static size_t resume_sessions(Broker *broker)
 		SessionEnd end = SESSION_CLIENT_GONE;
 
 		next = session->next;
-		if ((!session->owner.mark && !session->linger) || !session_resume(session, &end)) {
+		if (!session->owner.mark && !session->linger) {
 			session_end(session, end);
+			continue;
+		}
+		if (!session_resume(session, &end)) {
+			if (end == SESSION_NOT_RESTORED)
+				session_end(session, end);
+			else
+				session_target_ended(session, end);
 			continue;
 		}
 		limits = resume_breakpoints(session) || limits;

@@ -84,10 +84,8 @@ static void on_forward_done(Session *session)
 	rate_charge(rates, uid, work_usec() - before);
 }
 
-static void on_target_end(bool exited, void *userdata)
+void session_target_ended(Session *session, SessionEnd end)
 {
-	SessionEnd end = exited ? SESSION_TARGET_EXITED : SESSION_TARGET_EXEC;
-	Session *session = userdata;
 	int r;
 
 	if (!session->forward) {
@@ -103,6 +101,11 @@ static void on_target_end(bool exited, void *userdata)
 			  strerror(-r));
 		session_end(session, end);
 	}
+}
+
+static void on_target_end(bool exited, void *userdata)
+{
+	session_target_ended(userdata, exited ? SESSION_TARGET_EXITED : SESSION_TARGET_EXEC);
 }
 
 /* Everything about a new session that can fail once the quota is taken. */

@@ -95,6 +95,10 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 /* Revokes and removes its breakpoints, tells the hook and frees it. */
 void session_end(Session *session, SessionEnd end);
 
+/* The same for the end of its target (`end`): hits that are being forwarded are waited for, as long as
+ * their reader takes some. */
+void session_target_ended(Session *session, SessionEnd end);
+
 /* Frees it and leaves all that it has to the daemon after this one: nothing is revoked, disabled or
  * told. */
 void session_leave(Session *session);

@@ -299,6 +299,31 @@ check "and its sink with it" within 5 fails kill -0 "$cat_pid"
 kill "$forwarder_pid"
 wait "$forwarder_pid" 2>/dev/null || true
 
+# A target that has exited by the time the next daemon comes, and a reader that is behind.
+(exec_as "$USER_A" /run/forwarder "$target_pid" "{\"address\": \"$target_address\"}") >"$scratch/sink" \
+	2>"$scratch/forwarder.err" <>"$scratch/until" &
+forwarder_pid=$!
+exec {sink_fd}<"$scratch/sink"
+check "hits are forwarded again" within 10 has ready "$scratch/forwarder.err"
+drop_in late 'ExecStartPre=/bin/sleep 1'
+pid=$(main_pid)
+systemctl restart bpcondd &
+restart_pid=$!
+within 5 test ! -e "/proc/$pid"
+target_call 1500
+stop_target
+check "a target hits and exits while the daemon is being restarted" wait "$restart_pid"
+cat <&"$sink_fd" >"$scratch/last" &
+cat_pid=$!
+check "its hits come, to a reader that was behind" within 10 are 1500 lines "$scratch/last"
+check "then they end" within 5 fails kill -0 "$cat_pid"
+check "and so does the session" within 5 journal_has BPCOND_PID="$target_pid" --grep 'ended: target-exited'
+no_drop_ins
+kill "$forwarder_pid"
+wait "$forwarder_pid" 2>/dev/null || true
+start_target "$USER_A"
+spec='{"address": "'$target_address'", "condition": {"==": [{"%": [{"reg": "rdi"}, 10]}, 3]}}'
+
 # -- sessions that linger
 open_lingering() {
 	lingering=$(as "$USER_A" busctl --json=short call "${MANAGER[@]}" OpenSessionByPid 'ua{sv}' "$target_pid" \
