@@ -297,7 +297,8 @@ Charge *charge_release(Charge *charge)
 	charge->next = book->waiting;
 	book->waiting = charge;
 	r = start_timer(book);
-	if (r < 0)
+	/* Where the event loop has ended, so has the daemon. */
+	if (r < 0 && r != -ESTALE)
 		log_error("cannot set a timer, so quotas are looked at only when they are full: %s",
 			  strerror(-r));
 	return NULL;
