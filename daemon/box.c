@@ -46,6 +46,22 @@ int box_new(void)
 	return take_fd(&fd);
 }
 
+bool box_is_one(int fd)
+{
+	struct sockaddr_un own = {}, peer = {};
+	socklen_t own_length = sizeof(own), peer_length = sizeof(peer), length = sizeof(int);
+	int type;
+
+	/* A name in the file system may have come to be another socket's; an abstract one is one
+	 * socket's as long as that lives. */
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM &&
+	       getsockname(fd, (struct sockaddr *)&own, &own_length) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_length) == 0 &&
+	       own.sun_family == AF_UNIX && own_length > sizeof(sa_family_t) &&
+	       own.sun_path[0] == '\0' && own_length == peer_length &&
+	       memcmp(&own, &peer, own_length) == 0;
+}
+
 static int put_message(int box_fd, const BoxLabel *label, const int *fds, size_t n_fds)
 {
 	Message message = {.label = *label};

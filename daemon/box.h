@@ -37,6 +37,10 @@ typedef struct BoxContent {
 /* Return: the descriptor; negative errno. */
 int box_new(void);
 
+/* Whether a descriptor from elsewhere is a box: a socket that is connected to none but itself, so that what
+ * is put there reaches nobody else. */
+bool box_is_one(int fd);
+
 /*
  * Adds descriptors, which stay the caller's too. Never waits.
  *

@@ -223,7 +223,7 @@ static int find(Store *store, int fd, const char *name)
 		r = numbers_adopt(store, fd);
 		if (r >= 0)
 			return 0;
-	} else if (parse_box_name(name, &id)) {
+	} else if (parse_box_name(name, &id) && box_is_one(fd)) {
 		box = calloc(1, sizeof(*box));
 		if (!box) {
 			close(fd);

@@ -172,6 +172,54 @@ START_TEST(test_box_is_taken_apart)
 }
 END_TEST
 
+static void connect_to(int fd, const struct sockaddr_un *address, socklen_t length)
+{
+	ck_assert_int_eq(connect(fd, (const struct sockaddr *)address, length), 0);
+}
+
+/* What is put into what looks like a box must not reach anybody. */
+START_TEST(test_box_is_told_from_others)
+{
+	int box = box_new(), pair[2], own = socket(AF_UNIX, SOCK_DGRAM, 0),
+	    other = socket(AF_UNIX, SOCK_DGRAM, 0), file = open("/dev/null", O_RDONLY);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t length = sizeof(address);
+
+	ck_assert(box_is_one(box));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	ck_assert(!box_is_one(pair[0]));
+	ck_assert(!box_is_one(own));
+	ck_assert(!box_is_one(file));
+	ck_assert(!box_is_one(-EBADF));
+	/* connected to another one, by no name of its own and by one */
+	ck_assert_int_eq(bind(other, (const struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	ck_assert_int_eq(getsockname(other, (struct sockaddr *)&address, &length), 0);
+	connect_to(own, &address, length);
+	ck_assert(!box_is_one(own));
+	ck_assert_int_eq(bind(own, (const struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	ck_assert(!box_is_one(own));
+	close(own);
+	close(other);
+
+	/* a name in the file system that was its own, and is another's by now */
+	own = socket(AF_UNIX, SOCK_DGRAM, 0);
+	other = socket(AF_UNIX, SOCK_DGRAM, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test_stored-%d", getpid());
+	ck_assert_int_eq(bind(own, (const struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(unlink(address.sun_path), 0);
+	ck_assert_int_eq(bind(other, (const struct sockaddr *)&address, sizeof(address)), 0);
+	connect_to(own, &address, sizeof(address));
+	ck_assert_int_eq(unlink(address.sun_path), 0);
+	ck_assert(!box_is_one(own));
+	close(own);
+	close(other);
+	close(pair[0]);
+	close(pair[1]);
+	close(file);
+	close(box);
+}
+END_TEST
+
 START_TEST(test_box_full_does_not_wait)
 {
 	int box = box_new(), r = 0, n = 0;
@@ -428,6 +476,7 @@ int main(void)
 	tcase_add_test(tests, test_box_outlives_its_filler);
 	tcase_add_test(tests, test_box_emptied_closes);
 	tcase_add_test(tests, test_box_is_taken_apart);
+	tcase_add_test(tests, test_box_is_told_from_others);
 	tcase_add_test(tests, test_box_full_does_not_wait);
 	tcase_add_test(tests, test_box_takes_nothing_from_others);
 	tcase_add_test(tests, test_box_tells_what_is_not_its_own);
