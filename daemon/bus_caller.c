@@ -313,6 +313,10 @@ int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void 
 	int r;
 
 	link = find_link(bus, description->name);
+	/* It is believed no more for being known already. */
+	if (link &&
+	    ((*link)->uid != description->uid || strcmp(description->bus_id, bus->bus_id) != 0))
+		return -ENOENT;
 	if (link) {
 		*ret = bus_owner(*link);
 		return 0;

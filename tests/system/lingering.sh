@@ -193,8 +193,7 @@ printf '[Unit]\nRequires=testbus.socket\n[Service]\nType=notify\nExecStart=%s\n'
 program=$(systemctl show --property ExecStart --value bpcondd)
 program=${program#*path=}
 drop_in bus "ExecStart=
-ExecStart=${program%% *} --bus $bus
-BusName="
+ExecStart=${program%% *} --bus $bus"
 systemctl start testbus.socket
 systemctl restart bpcondd
 check "a session on another bus" start_holder "$plain"

@@ -390,8 +390,13 @@ for name, fd in boxes:
     else:            # cut off
         data = data[:5]
     box.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-for name, fd in (("foreign", os.open("/dev/null", os.O_RDONLY)), ("bffff", os.open("/dev/null", os.O_RDONLY)),
-                 ("b0", new_box().fileno())):
+null, another = os.open("/dev/null", os.O_RDONLY), os.open("/dev/null", os.O_RDONLY)
+free = new_box()
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+listener.bind("")
+listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+listening.connect(listener.getsockname())
+for name, fd in (("foreign", null), ("bffff", another), ("b0", free.fileno()), ("b1fff", listening.fileno())):
     notify("FDSTORE=1\nFDNAME=%s\nFDPOLL=0" % name, fd)
 stray = new_box()
 stray.sendmsg([b"x" * 100], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
@@ -408,12 +413,80 @@ no_drop_ins
 check "the daemon starts all the same" systemctl restart bpcondd
 check "nothing of it is taken up" are 0 n_sessions
 check "each is said to be lost" within 5 journal_has --grep 'cannot be taken up, and is closed'
-check "and what was never ours" within 5 journal_has --grep '"foreign" in the descriptor store is not'
+for name in foreign bffff b1fff; do
+	check "and what was never ours ($name)" within 5 journal_has --grep "\"$name\" in the descriptor store is not"
+done
 check "nothing of it stays in the store, but a box that is free" within 5 are 2 held
 check "the clients hear of it" within 5 has 'lost' "$scratch/b.err"
 eval "exec ${stream_in[b]}>&- ${stream_out[b]}<&-"
 wait "${stream_pid[b]}" || true
 check "bpcondd has not failed over it" are 0 systemctl show --property NRestarts --value bpcondd
+
+# -- another's
+cat >/run/forge.py <<'EOF'
+# Stands where the daemon does, and says of the session with the highest number that it is another user's.
+import array, fcntl, mmap, os, re, signal, socket, struct, sys
+
+def sealed(data):
+    fd = os.memfd_create("bpcond-state", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, data)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    return fd
+
+def take_out(box):
+    messages = []
+    while True:
+        try:
+            data, control, _, _ = box.recvmsg(4096, 4096)
+        except BlockingIOError:
+            return messages
+        fds = array.array("i")
+        for _, _, payload in control:
+            fds.frombytes(payload[:len(payload) - len(payload) % 4])
+        messages.append((data, fds))
+
+def forge(fd, uid):
+    try:
+        record = bytearray(os.pread(fd, 1 << 20, 0))
+    except OSError:
+        return fd
+    # an owner: his user id, his process, the bus's id, his name there
+    owner = re.search(rb"[0-9a-f]{32}\0:[0-9.]+", record)
+    if record[:8] != b"bpcondst" or not owner:
+        return fd
+    struct.pack_into("I", record, owner.start() - 8, uid)
+    return sealed(record)
+
+boxes = {}
+for i, name in enumerate(os.environ["LISTEN_FDNAMES"].split(":")):
+    if name == "numbers":
+        continue
+    box = socket.socket(fileno=3 + i)
+    box.setblocking(False)
+    messages = take_out(box)
+    if messages:
+        boxes[struct.unpack_from("I", messages[0][0], 16)[0]] = box, messages
+for number, (box, messages) in boxes.items():
+    for data, fds in messages:
+        if number == max(boxes):
+            fds = array.array("i", (forge(fd, int(sys.argv[1])) for fd in fds))
+        box.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+message = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+path = os.environ["NOTIFY_SOCKET"]
+message.sendto(b"READY=1", "\0" + path[1:] if path[0] == "@" else path)
+signal.pause()
+EOF
+check "three streams of one user" start_streams e "$USER_A" 3 0
+third=$(session_paths | sort -t / -k 2 -n | tail -1)
+drop_in forge "ExecStart=
+ExecStart=/usr/bin/python3 /run/forge.py $(id -u "$USER_B")"
+check "something else says that one is another user's" systemctl restart bpcondd
+no_drop_ins
+check "the daemon starts" systemctl restart bpcondd
+check "and takes up the other two" within 5 journal_has --grep 'took up 2 sessions and 0 lent filters'
+check "that one is nobody's" within 5 journal_has BPCOND_SESSION="${third#session/}" --grep 'ended: client-gone'
+check "the client hears of it" within 5 has 'the session was closed' "$scratch/e.err"
+end_streams e || true
 
 # -- another version
 check "streams again" start_streams c "$USER_A" 8 3
