@@ -165,13 +165,29 @@ typedef struct OpenArguments {
 	 (options)->size >= offsetof(bpcond_session_options, field) + sizeof((options)->field) && \
 	 (options)->field)
 
+/* What the daemon takes as a name at the most. */
+#define MAX_NAME 64
+
+/* This program's short name, which whoever started it chose: only what the bus and the daemon take. */
+static void default_name(char ret[static MAX_NAME + 1])
+{
+	const char *name = program_invocation_short_name;
+	size_t i;
+
+	for (i = 0; i < MAX_NAME && name[i] != '\0'; i++)
+		ret[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+	ret[i] = '\0';
+}
+
 static int fill_open(sd_bus_message *m, const void *userdata)
 {
 	const OpenArguments *arguments = userdata;
 	const bpcond_session_options *options = arguments->options;
-	const char *name = program_invocation_short_name;
+	char own_name[MAX_NAME + 1];
+	const char *name = own_name;
 	int r;
 
+	default_name(own_name);
 	if (HAS_OPTION(options, name))
 		name = options->name;
 	r = sd_bus_message_append(m, "h", arguments->pid_fd);

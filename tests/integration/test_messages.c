@@ -441,6 +441,30 @@ START_TEST(a_full_disk_is_no_success)
 	target_kill(&target);
 }
 END_TEST
+/* Whatever a program is called, by whoever started it, it can open a session without saying a name. */
+START_TEST(a_program_of_any_name)
+{
+	static char names[][128] = {
+		"a-program-that-somebody-has-given-a-name-of-more-than-sixty-four-bytes",
+		"no utf-8: \xff\xfe\x1b[2J",
+		"",
+	};
+	bpcond_session *session;
+	bpcond_client *client;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	ck_assert_int_eq(bpcond_client_new(&client), 0);
+	ck_assert_int_eq(bpcond_client_connect(client, NULL), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		program_invocation_short_name = names[i];
+		ck_assert_msg(bpcond_session_open(client, target.pid, NULL, &session) == 0,
+			      "\"%s\": %s", names[i], bpcond_client_error(client)->message);
+		bpcond_session_free(session);
+	}
+	bpcond_client_free(client);
+}
+END_TEST
 
 int main(int argc, char *argv[])
 {
@@ -453,6 +477,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "it says that the session was closed",
 			it_says_that_the_session_was_closed);
 	integration_add(suite, "the library tells of a removal", the_library_tells_of_a_removal);
+	integration_add(suite, "a program of any name", a_program_of_any_name);
 	integration_add(suite, "the place is said before ready", the_place_is_said_before_ready);
 	integration_add(suite, "a watch shows the value", a_watch_shows_the_value);
 	integration_add(suite, "run names what is loaded later", run_names_what_is_loaded_later);
