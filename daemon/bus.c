@@ -27,6 +27,25 @@ void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_P
 		 breakpoint->session->number, breakpoint->number);
 }
 
+int bus_paths_add(char ***paths, size_t *n_paths, const char *path)
+{
+	char **grown = reallocarray(*paths, *n_paths + 2, sizeof(*grown));
+
+	if (grown) {
+		*paths = grown;
+		grown[*n_paths] = strdup(path);
+		grown[*n_paths + 1] = NULL;
+		if (grown[(*n_paths)++])
+			return 0;
+	}
+	for (size_t i = 0; i < *n_paths; i++)
+		free((*paths)[i]);
+	free(*paths);
+	*paths = NULL;
+	*n_paths = 0;
+	return -ENOMEM;
+}
+
 /* All users together have taken what there is. Logged once: whoever is refused may try again at once. */
 static int fail_full(sd_bus_error *error)
 {

@@ -174,6 +174,12 @@ void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_P
 bool bus_parse_number(const char **at, uint32_t *ret);
 Session *bus_parse_session(Bus *bus, const char *path, const char **ret_rest);
 
+/* Puts a copy of `path` behind *n_paths others, for a node enumerator. Return: 0; -ENOMEM, and all are freed. */
+int bus_paths_add(char ***paths, size_t *n_paths, const char *path);
+
+/* Appends the count of that name (Traps, Evaluated …), as t. Return: negative errno on failure. */
+int bus_append_count(sd_bus_message *reply, const char *name, const BreakpointCounts *counts);
+
 /* Each adds its interface. Return: negative errno on failure. */
 int bus_manager_add(Bus *bus);
 int bus_session_add(Bus *bus);

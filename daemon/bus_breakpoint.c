@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "daemon/bus.h"
@@ -223,20 +224,8 @@ static int method_take_events(sd_bus_message *message, void *userdata, sd_bus_er
 	return sd_bus_send(NULL, reply, NULL);
 }
 
-static int property_spec(sd_bus *sdbus, const char *path, const char *interface,
-			 const char *property, sd_bus_message *reply, void *userdata,
-			 sd_bus_error *error)
-{
-	const Breakpoint *breakpoint = userdata;
-	int r;
-
-	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
-	if (r < 0)
-		return r;
-	return sd_bus_message_append(reply, "s", breakpoint->spec->text);
-}
-
-static int property_address(sd_bus *sdbus, const char *path, const char *interface,
+/* Spec, Address and Enabled. */
+static int property_setting(sd_bus *sdbus, const char *path, const char *interface,
 			    const char *property, sd_bus_message *reply, void *userdata,
 			    sd_bus_error *error)
 {
@@ -246,19 +235,10 @@ static int property_address(sd_bus *sdbus, const char *path, const char *interfa
 	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
 	if (r < 0)
 		return r;
-	return sd_bus_message_append(reply, "t", breakpoint->spec->address);
-}
-
-static int property_enabled(sd_bus *sdbus, const char *path, const char *interface,
-			    const char *property, sd_bus_message *reply, void *userdata,
-			    sd_bus_error *error)
-{
-	const Breakpoint *breakpoint = userdata;
-	int r;
-
-	r = bus_check_reader(bus_of(breakpoint), breakpoint->session, error);
-	if (r < 0)
-		return r;
+	if (strcmp(property, "Spec") == 0)
+		return sd_bus_message_append(reply, "s", breakpoint->spec->text);
+	if (strcmp(property, "Address") == 0)
+		return sd_bus_message_append(reply, "t", breakpoint->spec->address);
 	return sd_bus_message_append(reply, "b", breakpoint->enabled);
 }
 
@@ -298,6 +278,38 @@ static int read_counts(Bus *bus, const Breakpoint *breakpoint, BreakpointCounts 
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	size_t offset;
+} all_counts[] = {
+	{"Traps", offsetof(BreakpointCounts, traps)},
+	{"Evaluated", offsetof(BreakpointCounts, evaluated)},
+	{"Hits", offsetof(BreakpointCounts, hits)},
+	{"Rejected", offsetof(BreakpointCounts, rejected)},
+	{"Withheld", offsetof(BreakpointCounts, withheld)},
+	{"Faults", offsetof(BreakpointCounts, faults)},
+	{"Dropped", offsetof(BreakpointCounts, dropped)},
+	{"Unsignalled", offsetof(BreakpointCounts, unsignalled)},
+	{"Lost", offsetof(BreakpointCounts, lost)},
+};
+
+enum {
+	N_COUNTS = sizeof(all_counts) / sizeof(all_counts[0]),
+};
+
+static uint64_t count_at(const BreakpointCounts *counts, size_t i)
+{
+	return *(const uint64_t *)((const char *)counts + all_counts[i].offset);
+}
+
+int bus_append_count(sd_bus_message *reply, const char *name, const BreakpointCounts *counts)
+{
+	for (size_t i = 0; i < N_COUNTS; i++)
+		if (strcmp(name, all_counts[i].name) == 0)
+			return sd_bus_message_append(reply, "t", count_at(counts, i));
+	return -EINVAL;
+}
+
 static int property_count(sd_bus *sdbus, const char *path, const char *interface,
 			  const char *property, sd_bus_message *reply, void *userdata,
 			  sd_bus_error *error)
@@ -312,21 +324,7 @@ static int property_count(sd_bus *sdbus, const char *path, const char *interface
 	r = read_counts(bus_of(breakpoint), breakpoint, &counts);
 	if (r < 0)
 		return r;
-
-	const struct {
-		const char *name;
-		uint64_t value;
-	} all[] = {
-		{"Traps", counts.traps},       {"Evaluated", counts.evaluated},
-		{"Hits", counts.hits},         {"Rejected", counts.rejected},
-		{"Withheld", counts.withheld}, {"Faults", counts.faults},
-		{"Dropped", counts.dropped},   {"Unsignalled", counts.unsignalled},
-		{"Lost", counts.lost},
-	};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (strcmp(property, all[i].name) == 0)
-			return sd_bus_message_append(reply, "t", all[i].value);
-	return -EINVAL;
+	return bus_append_count(reply, property, &counts);
 }
 
 /* The counts once more, to the session's owner only: a PropertiesChanged with all of them. After the
@@ -344,17 +342,18 @@ int bus_breakpoint_last_word(Bus *bus, const Breakpoint *breakpoint, const char 
 	bus_breakpoint_path(breakpoint, path);
 	r = sd_bus_message_new_signal(bus->bus, &signal, path, "org.freedesktop.DBus.Properties",
 				      "PropertiesChanged");
-	if (r < 0)
-		return r;
-	r = sd_bus_message_append(signal, "sa{sv}as", BUS_BREAKPOINT, 9, "Traps", "t", counts.traps,
-				  "Evaluated", "t", counts.evaluated, "Hits", "t", counts.hits,
-				  "Rejected", "t", counts.rejected, "Withheld", "t",
-				  counts.withheld, "Faults", "t", counts.faults, "Dropped", "t",
-				  counts.dropped, "Unsignalled", "t", counts.unsignalled, "Lost",
-				  "t", counts.lost, 0);
-	if (r < 0)
-		return r;
-	return sd_bus_send_to(bus->bus, signal, destination, NULL);
+	if (r >= 0)
+		r = sd_bus_message_append(signal, "s", BUS_BREAKPOINT);
+	if (r >= 0)
+		r = sd_bus_message_open_container(signal, 'a', "{sv}");
+	for (size_t i = 0; i < N_COUNTS && r >= 0; i++)
+		r = sd_bus_message_append(signal, "{sv}", all_counts[i].name, "t",
+					  count_at(&counts, i));
+	if (r >= 0)
+		r = sd_bus_message_close_container(signal);
+	if (r >= 0)
+		r = sd_bus_message_append(signal, "as", 0);
+	return r < 0 ? r : sd_bus_send_to(bus->bus, signal, destination, NULL);
 }
 
 /* Each method asks check_actor or polkit_check_manager, each property bus_check_reader. */
@@ -371,9 +370,9 @@ static const sd_bus_vtable breakpoint_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("TakeEvents", SD_BUS_ARGS("u", first),
 				SD_BUS_RESULT("au", threads, "ah", events), method_take_events,
 				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_PROPERTY("Spec", "s", property_spec, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Address", "t", property_address, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Enabled", "b", property_enabled, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Spec", "s", property_setting, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Address", "t", property_setting, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Enabled", "b", property_setting, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Threads", "u", property_threads, 0, 0),
 	SD_BUS_PROPERTY("Traps", "t", property_count, 0, 0),
 	SD_BUS_PROPERTY("Evaluated", "t", property_count, 0, 0),

@@ -360,20 +360,17 @@ static int property_count(sd_bus *sdbus, const char *path, const char *interface
 	if (r < 0)
 		return r;
 	filter_read_counts(lent->filter, &counts);
-
-	const struct {
-		const char *name;
-		uint64_t value;
-	} all[] = {
-		{"Evaluated", counts.evaluated},     {"Hits", counts.hits},
-		{"Rejected", counts.rejected},       {"Withheld", counts.withheld},
-		{"Faults", counts.faults},           {"Dropped", counts.dropped},
-		{"Unsignalled", counts.unsignalled},
-	};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (strcmp(property, all[i].name) == 0)
-			return sd_bus_message_append(reply, "t", all[i].value);
-	return -EINVAL;
+	/* Its events are the borrower's: so are traps and lost. */
+	return bus_append_count(reply, property,
+				&(BreakpointCounts){
+					.evaluated = counts.evaluated,
+					.hits = counts.hits,
+					.rejected = counts.rejected,
+					.withheld = counts.withheld,
+					.faults = counts.faults,
+					.dropped = counts.dropped,
+					.unsignalled = counts.unsignalled,
+				});
 }
 
 /* Each asks bus_check_user. */
@@ -396,30 +393,18 @@ static int enumerate(sd_bus *sdbus, const char *prefix, void *userdata, char ***
 		     sd_bus_error *error)
 {
 	const Bus *bus = userdata;
-	size_t n = 0, i = 0;
-	char **paths;
+	char **paths = NULL;
+	size_t n = 0;
 
-	for (const LentFilter *lent = bus->broker->lent_filters; lent; lent = lent->next)
-		n++;
-	paths = calloc(n + 1, sizeof(*paths));
-	if (!paths)
-		return -ENOMEM;
 	for (const LentFilter *lent = bus->broker->lent_filters; lent; lent = lent->next) {
 		char path[BUS_MAX_PATH];
 
 		filter_path(lent->number, path);
-		paths[i] = strdup(path);
-		if (!paths[i])
-			goto fail;
-		i++;
+		if (bus_paths_add(&paths, &n, path) < 0)
+			return -ENOMEM;
 	}
 	*ret = paths;
 	return 0;
-fail:
-	while (i > 0)
-		free(paths[--i]);
-	free(paths);
-	return -ENOMEM;
 }
 
 int bus_lend_add(Bus *bus)

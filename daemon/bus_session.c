@@ -326,27 +326,18 @@ static int enumerate(sd_bus *sdbus, const char *prefix, void *userdata, char ***
 		     sd_bus_error *error)
 {
 	const Bus *bus = userdata;
-	size_t n = broker_count_sessions(bus->broker), i = 0;
-	char **paths = calloc(n + 1, sizeof(*paths));
+	char **paths = NULL;
+	size_t n = 0;
 
-	if (!paths)
-		return -ENOMEM;
 	for (const Session *session = bus->broker->sessions; session; session = session->next) {
 		char path[BUS_MAX_PATH];
 
 		bus_session_path(session, path);
-		paths[i] = strdup(path);
-		if (!paths[i])
-			goto fail;
-		i++;
+		if (bus_paths_add(&paths, &n, path) < 0)
+			return -ENOMEM;
 	}
 	*ret = paths;
 	return 0;
-fail:
-	while (i > 0)
-		free(paths[--i]);
-	free(paths);
-	return -ENOMEM;
 }
 
 int bus_session_add(Bus *bus)
