@@ -15,7 +15,7 @@
 /* What a descriptor is, for a person. */
 static const char *describe(mode_t mode)
 {
-	switch (mode & S_IFMT) {
+	switch (mode) {
 	case S_IFREG:
 		return "a file";
 	case S_IFDIR:
@@ -103,27 +103,39 @@ static int check_socket(int fd, uid_t uid, Sink *sink, Refusal *refusal)
 	return 0;
 }
 
+/* Its kind as the kernel has it: fstat(2) would ask the file's file system, which on FUSE is a program of the
+ * client's. Return: of a mode; 0 where it does not show. */
+static mode_t kind_of(int fd)
+{
+	struct statx status;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
+		return 0;
+	return status.stx_mode & S_IFMT;
+}
+
 int sink_open(int fd, uid_t uid, Sink *ret, Refusal *refusal)
 {
 	Sink sink = SINK_NONE;
-	struct stat status;
+	mode_t kind;
 	int flags, r;
 
 	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &status) < 0)
+	if (flags < 0)
 		return -errno;
+	kind = kind_of(fd);
 	if (flags & O_PATH)
 		return refuse(
 			refusal, REFUSED_INVALID_ARGUMENT,
 			"The sink was opened with O_PATH, so nothing can be written to it: " WANTED
 			".");
-	if (S_ISFIFO(status.st_mode))
+	if (S_ISFIFO(kind))
 		r = open_pipe(fd, flags, &sink, refusal);
-	else if (S_ISSOCK(status.st_mode))
+	else if (S_ISSOCK(kind))
 		r = check_socket(fd, uid, &sink, refusal);
 	else
 		r = refuse(refusal, REFUSED_INVALID_ARGUMENT, "The sink is %s: " WANTED ".",
-			   describe(status.st_mode));
+			   describe(kind));
 	if (r != 0)
 		return r;
 	if (sink.kind != SINK_PIPE) {
@@ -138,7 +150,6 @@ int sink_open(int fd, uid_t uid, Sink *ret, Refusal *refusal)
 int sink_adopt(bool is_pipe, int *fds, uid_t uid, Sink *ret, Refusal *refusal)
 {
 	Sink sink = SINK_NONE;
-	struct stat status;
 	int r;
 
 	if (is_pipe) {
@@ -148,9 +159,7 @@ int sink_adopt(bool is_pipe, int *fds, uid_t uid, Sink *ret, Refusal *refusal)
 			*ret = sink;
 		return r;
 	}
-	if (fstat(fds[0], &status) < 0)
-		return -errno;
-	return S_ISSOCK(status.st_mode) ? sink_open(fds[0], uid, ret, refusal) : -EBADMSG;
+	return S_ISSOCK(kind_of(fds[0])) ? sink_open(fds[0], uid, ret, refusal) : -EBADMSG;
 }
 
 size_t sink_descriptors(const Sink *sink, int ret[static SINK_MAX_DESCRIPTORS])
