@@ -51,6 +51,9 @@ struct filter_control {
 	__u64 sequence;       /* of the next hit */
 	__u64 previous;       /* what the watched memory held at the last evaluation */
 	__u64 previous_known; /* 0 until the first readable evaluation, unless the spec said it */
+	/* The daemon's alone, and here so that they outlive it: its records that were taken out of the ring
+	 * by the daemon; those that reached somebody, and the others. */
+	__u64 delivered, undelivered;
 };
 
 /*

@@ -131,8 +131,8 @@ int breakpoint_set_parameter(Breakpoint *breakpoint, const char *name, uint64_t 
 static uint64_t count_dropped(const Breakpoint *breakpoint, const struct bpcond_counters *counts)
 {
 	if (session_has_stopped_forwarding(breakpoint->session))
-		return counts->hits - breakpoint->delivered;
-	return counts->dropped + breakpoint->undelivered;
+		return counts->hits - breakpoint->filter->control->delivered;
+	return counts->dropped + breakpoint->filter->control->undelivered;
 }
 
 int breakpoint_read_counts(const Breakpoint *breakpoint, BreakpointCounts *ret)

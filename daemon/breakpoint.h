@@ -22,8 +22,6 @@ struct Breakpoint {
 	EventSet events;
 	Charge *charge; /* for it and its events */
 	bool enabled;
-	/* Its records that the daemon took out of the ring: those that reached somebody, and the others. */
-	uint64_t delivered, undelivered;
 };
 
 /* As the Breakpoint interface publishes them; lost is an upper bound while the target runs. */

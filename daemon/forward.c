@@ -437,9 +437,9 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 	Session *session = forward->session;
 	int r;
 
-	if (session->delivered != forward->delivered_before &&
+	if (session_count_delivered(session) != forward->delivered_before &&
 	    ++forward->patience_turns < MAX_PATIENCE) {
-		forward->delivered_before = session->delivered;
+		forward->delivered_before = session_count_delivered(session);
 		r = sd_event_source_set_time_relative(source, PATIENCE_USEC);
 		if (r >= 0)
 			r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -460,7 +460,7 @@ int forward_finish(Forward *forward, ForwardDone done)
 	}
 	if (forward->done)
 		return 0;
-	forward->delivered_before = forward->session->delivered;
+	forward->delivered_before = session_count_delivered(forward->session);
 	r = sd_event_add_time_relative(forward->session->broker->event, &forward->patience,
 				       CLOCK_MONOTONIC, PATIENCE_USEC, 0, on_patience, forward);
 	if (r < 0)

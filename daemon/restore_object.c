@@ -110,8 +110,6 @@ static int adopt_breakpoint(Session *session, const StoredBreakpoint *record, in
 		return -ENOMEM;
 	breakpoint->session = session;
 	breakpoint->number = record->number;
-	breakpoint->delivered = record->delivered;
-	breakpoint->undelivered = record->undelivered;
 	r = spec_parse(stored_spec(record), record->spec_bytes, &breakpoint->spec, refusal);
 	if (r == 0 && breakpoint->spec->n_parameters != record->filter.n_parameters)
 		r = -EBADMSG;
@@ -236,8 +234,8 @@ static Session *session_from_record(Broker *broker, const StoredSession *record)
 	session->last_breakpoint = record->last_breakpoint;
 	session->removed_hits = record->removed_hits;
 	session->removed_dropped = record->removed_dropped;
-	session->delivered = record->delivered;
-	session->undelivered = record->undelivered;
+	session->removed_delivered = record->removed_delivered;
+	session->removed_undelivered = record->removed_undelivered;
 	memcpy(session->client, record->client, sizeof(session->client));
 	session->ring_fd = -EBADF;
 	session->target = PROCESS_NONE;

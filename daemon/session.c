@@ -212,6 +212,8 @@ static void release_breakpoint(Session *session, Breakpoint *breakpoint)
 	filter_read_counts(breakpoint->filter, &counts);
 	session->removed_hits += counts.hits;
 	session->removed_dropped += counts.dropped;
+	session->removed_delivered += breakpoint->filter->control->delivered;
+	session->removed_undelivered += breakpoint->filter->control->undelivered;
 	breakpoint_free(breakpoint);
 }
 

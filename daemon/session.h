@@ -70,9 +70,9 @@ struct Session {
 
 	Breakpoint *breakpoints; /* list by Breakpoint.next, newest first; owns */
 	uint32_t last_breakpoint;
-	uint64_t removed_hits, removed_dropped; /* of breakpoints that are gone */
-	/* Records that the daemon took out of the ring: those that reached somebody, and the others. */
-	uint64_t delivered, undelivered;
+	/* Of breakpoints that are gone; the last two as filter_control has them of the others. */
+	uint64_t removed_hits, removed_dropped;
+	uint64_t removed_delivered, removed_undelivered;
 
 	TargetWatch *watch;
 	SessionEnd ending; /* with HITS_FORWARDED: why it ends once the last hits are delivered */
@@ -155,6 +155,9 @@ int session_forward(Session *session, const SessionOwner *actor, int sink_fd, co
 
 /* Notes a record that was taken out of the ring by the daemon: whether it reached somebody. */
 void session_count_hit(Session *session, uint32_t breakpoint, bool delivered);
+
+/* How many have. */
+uint64_t session_count_delivered(const Session *session);
 
 /* Revokes and frees it. */
 void session_remove_breakpoint(Breakpoint *breakpoint);

@@ -74,19 +74,26 @@ int session_forward(Session *session, const SessionOwner *actor, int sink_fd, co
 
 void session_count_hit(Session *session, uint32_t number, bool delivered)
 {
-	Breakpoint *breakpoint = session_find_breakpoint(session, number);
+	const Breakpoint *breakpoint = session_find_breakpoint(session, number);
 
-	if (delivered)
-		session->delivered++;
-	else
-		session->undelivered++;
 	/* It may have been removed since. */
-	if (!breakpoint)
-		return;
-	if (delivered)
-		breakpoint->delivered++;
+	if (breakpoint && delivered)
+		breakpoint->filter->control->delivered++;
+	else if (breakpoint)
+		breakpoint->filter->control->undelivered++;
+	else if (delivered)
+		session->removed_delivered++;
 	else
-		breakpoint->undelivered++;
+		session->removed_undelivered++;
+}
+
+uint64_t session_count_delivered(const Session *session)
+{
+	uint64_t delivered = session->removed_delivered;
+
+	for (const Breakpoint *at = session->breakpoints; at; at = at->next)
+		delivered += at->filter->control->delivered;
+	return delivered;
 }
 
 bool session_has_stopped_forwarding(const Session *session)
@@ -96,16 +103,18 @@ bool session_has_stopped_forwarding(const Session *session)
 
 void session_read_hits(const Session *session, uint64_t *ret_hits, uint64_t *ret_dropped)
 {
-	uint64_t hits = session->removed_hits, dropped = session->removed_dropped;
+	uint64_t hits = session->removed_hits;
+	uint64_t dropped = session->removed_dropped + session->removed_undelivered;
 
 	for (const Breakpoint *at = session->breakpoints; at; at = at->next) {
 		struct bpcond_counters counts;
 
 		filter_read_counts(at->filter, &counts);
 		hits += counts.hits;
-		dropped += counts.dropped;
+		dropped += counts.dropped + at->filter->control->undelivered;
 	}
 	*ret_hits = hits;
-	*ret_dropped = session_has_stopped_forwarding(session) ? hits - session->delivered
-							       : dropped + session->undelivered;
+	*ret_dropped = session_has_stopped_forwarding(session)
+			       ? hits - session_count_delivered(session)
+			       : dropped;
 }

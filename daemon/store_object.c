@@ -152,8 +152,8 @@ static int add_session(FdList *list, const Session *session, const Unsent *unsen
 		.ring_bytes = session->ring_bytes,
 		.removed_hits = session->removed_hits,
 		.removed_dropped = session->removed_dropped,
-		.delivered = session->delivered,
-		.undelivered = session->undelivered,
+		.removed_delivered = session->removed_delivered,
+		.removed_undelivered = session->removed_undelivered,
 		.owner = describe_owner(&session->owner, session->owner_pid),
 	};
 	const int fds[] = {session->target.pidfd, session->ring_fd};
@@ -185,8 +185,6 @@ static int add_breakpoint(FdList *list, const Breakpoint *breakpoint)
 		.n_events = events->n_events,
 		.spec_bytes = spec_bytes,
 		.filter = describe_filter(breakpoint->filter),
-		.delivered = breakpoint->delivered,
-		.undelivered = breakpoint->undelivered,
 	};
 	_cleanup_free_ char *more = calloc(1, events_bytes + spec_bytes + 1);
 	StoredEvent *stored = (StoredEvent *)more;

@@ -19,7 +19,7 @@
 /* Counted up at each change of what is written down. A build may say another one: the tests' has one
  * from the future. */
 #ifndef STORED_VERSION
-#define STORED_VERSION 2
+#define STORED_VERSION 3
 #endif
 
 enum {
@@ -78,7 +78,7 @@ typedef struct StoredSession {
 	uint64_t ring_bytes;
 	uint64_t removed_hits;
 	uint64_t removed_dropped;
-	uint64_t delivered, undelivered;
+	uint64_t removed_delivered, removed_undelivered;
 	StoredOwner owner;
 	char client[STORED_MAX_CLIENT + 1];
 } StoredSession;
@@ -112,7 +112,6 @@ typedef struct StoredBreakpoint {
 	uint32_t spec_bytes;
 	StoredFilter filter;
 	uint32_t reserved; /* 0 */
-	uint64_t delivered, undelivered;
 } StoredBreakpoint;
 
 enum {

@@ -117,7 +117,7 @@ static void drop_events(void)
 
 static void hear(unsigned n)
 {
-	for (int i = 0; i < LOOKS && n_heard < n; i++) {
+	for (int i = 0; i < LOOKS; i++) {
 		int r;
 
 		do

@@ -106,6 +106,19 @@ target_call 3
 check "and after SIGKILL" holder_says 'heard 9' hear 9
 check "all are counted" is 't 9' of_session Hits
 
+# -- what nobody was told, of ten a second
+target_call 500
+is_all_told() {
+	holder_says heard hear 0 >/dev/null
+	[[ $(of_session Dropped) == "t $((509 - ${answer#heard }))" ]]
+}
+check "of many hits some are told, and the rest is dropped" within 10 is_all_told
+dropped=$(of_session Dropped)
+check "which are most of them" test "${dropped#t }" -gt 400
+kill_daemon
+check "SIGKILL forgets none of those" is "$dropped" of_session Dropped
+check "neither of the session nor of its breakpoint" is "$dropped" of_breakpoint Dropped
+
 # -- the ring has one taker
 check "its ring can be taken" holder_says ok take-hits
 check "once" holder_says 'taken already' take-hits
