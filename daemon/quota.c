@@ -2,12 +2,13 @@
 /*
  * What each user holds of the daemon, and the limits on it. A user has an entry only while it holds
  * something, so that the table is bounded by what is really in use, and not by how many user ids
- * somebody can show up with. Entries are sorted by uid.
+ * somebody can show up with.
  *
  * used <= limit holds for each entry at all times but after a restart with lower limits; kept <= used
  * holds always. All are 64 bits, and no sum is ever formed before it is known to stay below a limit.
  */
 #include "daemon/quota.h"
+#include "daemon/user_table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +22,7 @@
 #define LEAST_SLACK 64
 
 typedef struct QuotaUser {
-	uid_t uid;
+	uid_t uid;         /* first, for the table */
 	QuotaAmounts used; /* with what is kept, without what is dying */
 	QuotaAmounts kept;
 	QuotaAmounts dying;
@@ -29,9 +30,7 @@ typedef struct QuotaUser {
 
 struct QuotaTable {
 	uint64_t limits[QUOTA_RESOURCES];
-	QuotaUser *users; /* ascending uid */
-	size_t n_users;
-	size_t n_allocated;
+	UserTable users; /* of QuotaUser */
 	QuotaReclaim reclaim;
 	void *reclaim_userdata;
 };
@@ -58,6 +57,7 @@ int quota_new(const uint64_t limits[static QUOTA_RESOURCES], QuotaTable **ret)
 	if (table == NULL)
 		return -ENOMEM;
 	memcpy(table->limits, limits, sizeof(table->limits));
+	table->users = USER_TABLE(QuotaUser);
 	*ret = table;
 	return 0;
 }
@@ -65,69 +65,9 @@ int quota_new(const uint64_t limits[static QUOTA_RESOURCES], QuotaTable **ret)
 QuotaTable *quota_free(QuotaTable *table)
 {
 	if (table != NULL)
-		free(table->users);
+		user_table_clear(&table->users);
 	free(table);
 	return NULL;
-}
-
-/* Where the user's entry is, or belongs. */
-static size_t quota_position(const QuotaTable *table, uid_t uid)
-{
-	size_t low = 0, high = table->n_users;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->users[middle].uid < uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static QuotaUser *quota_find(const QuotaTable *table, uid_t uid)
-{
-	size_t position = quota_position(table, uid);
-
-	if (position == table->n_users || table->users[position].uid != uid)
-		return NULL;
-	return &table->users[position];
-}
-
-static int quota_insert(QuotaTable *table, uid_t uid, QuotaUser **ret)
-{
-	size_t position = quota_position(table, uid);
-	QuotaUser *users = table->users;
-
-	if (table->n_users == table->n_allocated) {
-		size_t n_allocated = table->n_allocated > 0 ? table->n_allocated * 2 : 8;
-
-		users = reallocarray(table->users, n_allocated, sizeof(*users));
-		if (users == NULL)
-			return -ENOMEM;
-		table->users = users;
-		table->n_allocated = n_allocated;
-	}
-	memmove(&users[position + 1], &users[position],
-		(table->n_users - position) * sizeof(*users));
-	users[position] = (QuotaUser){.uid = uid};
-	table->n_users++;
-	*ret = &users[position];
-	return 0;
-}
-
-static void quota_remove(QuotaTable *table, QuotaUser *user)
-{
-	size_t position = (size_t)(user - table->users);
-
-	table->n_users--;
-	memmove(user, user + 1, (table->n_users - position) * sizeof(*user));
-	if (table->n_users == 0) {
-		free(table->users);
-		table->users = NULL;
-		table->n_allocated = 0;
-	}
 }
 
 static bool quota_holds_nothing(const QuotaUser *user)
@@ -154,7 +94,7 @@ typedef enum QuotaRoom {
 static QuotaRoom quota_room(const QuotaTable *table, uid_t uid, QuotaResource resource,
 			    uint64_t amount)
 {
-	const QuotaUser *user = quota_find(table, uid);
+	const QuotaUser *user = user_table_find(&table->users, uid);
 	uint64_t limit = table->limits[resource];
 	uint64_t used = user != NULL ? user->used.of[resource] : 0;
 	uint64_t dying = user != NULL ? user->dying.of[resource] : 0;
@@ -171,7 +111,7 @@ static QuotaRoom quota_room(const QuotaTable *table, uid_t uid, QuotaResource re
 static int quota_refuse(const QuotaTable *table, uid_t uid, QuotaResource resource, uint64_t amount,
 			QuotaRoom room, Refusal *refusal)
 {
-	const QuotaUser *user = quota_find(table, uid);
+	const QuotaUser *user = user_table_find(&table->users, uid);
 	uint64_t used = user != NULL ? user->used.of[resource] : 0;
 	uint64_t kept = user != NULL ? user->kept.of[resource] : 0;
 	char keeps[192] = "";
@@ -247,15 +187,17 @@ static bool is_nothing(const QuotaAmounts *amounts)
 int quota_restore(QuotaTable *table, uid_t uid, const QuotaAmounts *amounts)
 {
 	QuotaUser *user;
+	void *added;
 	int r;
 
 	if (is_nothing(amounts))
 		return 0;
-	user = quota_find(table, uid);
+	user = user_table_find(&table->users, uid);
 	if (user == NULL) {
-		r = quota_insert(table, uid, &user);
+		r = user_table_insert(&table->users, uid, &added);
 		if (r < 0)
 			return r;
+		user = added;
 	}
 	add(&user->used, amounts);
 	return 0;
@@ -279,7 +221,7 @@ static void subtract(uid_t uid, QuotaAmounts *from, const QuotaAmounts *amounts,
 /* The user's entry, or one that holds nothing. */
 static QuotaUser *quota_get(const QuotaTable *table, uid_t uid, QuotaUser *nothing)
 {
-	QuotaUser *user = quota_find(table, uid);
+	QuotaUser *user = user_table_find(&table->users, uid);
 
 	*nothing = (QuotaUser){.uid = uid};
 	return user != NULL ? user : nothing;
@@ -293,7 +235,7 @@ void quota_give_back_all(QuotaTable *table, uid_t uid, const QuotaAmounts *amoun
 		return;
 	subtract(uid, &user->used, amounts, "in use");
 	if (quota_holds_nothing(user))
-		quota_remove(table, user);
+		user_table_remove(&table->users, user);
 }
 
 void quota_give_back(QuotaTable *table, uid_t uid, QuotaResource resource, uint64_t amount)
@@ -306,7 +248,7 @@ void quota_give_back(QuotaTable *table, uid_t uid, QuotaResource resource, uint6
 
 void quota_keep(QuotaTable *table, uid_t uid, const QuotaAmounts *amounts)
 {
-	QuotaUser *user = quota_find(table, uid);
+	QuotaUser *user = user_table_find(&table->users, uid);
 
 	if (user != NULL)
 		add(&user->kept, amounts);
@@ -335,7 +277,7 @@ void quota_bury(QuotaTable *table, uid_t uid, const QuotaAmounts *amounts)
 		return;
 	subtract(uid, &user->dying, amounts, "dying");
 	if (quota_holds_nothing(user))
-		quota_remove(table, user);
+		user_table_remove(&table->users, user);
 }
 
 uint64_t quota_limit(const QuotaTable *table, QuotaResource resource)
@@ -345,7 +287,7 @@ uint64_t quota_limit(const QuotaTable *table, QuotaResource resource)
 
 uint64_t quota_used(const QuotaTable *table, uid_t uid, QuotaResource resource)
 {
-	const QuotaUser *user = quota_find(table, uid);
+	const QuotaUser *user = user_table_find(&table->users, uid);
 
 	return user != NULL ? user->used.of[resource] : 0;
 }

@@ -7,6 +7,7 @@
  * Levels are in millionths, so that a microsecond of filling is `limit` of them.
  */
 #include "daemon/rate.h"
+#include "daemon/user_table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,16 +20,14 @@
 #define MAX_DEBT_SECONDS 4
 
 typedef struct RateUser {
-	uid_t uid;
+	uid_t uid;                     /* first, for the table */
 	uint64_t seen;                 /* when the levels were right */
 	int64_t level[RATE_RESOURCES]; /* negative: overdrawn */
 } RateUser;
 
 struct RateTable {
 	uint64_t limits[RATE_RESOURCES];
-	RateUser *users; /* ascending uid */
-	size_t n_users;
-	size_t n_allocated;
+	UserTable users; /* of RateUser */
 };
 
 static const struct {
@@ -49,6 +48,7 @@ int rate_new(const uint64_t limits[static RATE_RESOURCES], RateTable **ret)
 	if (!table)
 		return -ENOMEM;
 	memcpy(table->limits, limits, sizeof(table->limits));
+	table->users = USER_TABLE(RateUser);
 	*ret = table;
 	return 0;
 }
@@ -56,7 +56,7 @@ int rate_new(const uint64_t limits[static RATE_RESOURCES], RateTable **ret)
 RateTable *rate_free(RateTable *table)
 {
 	if (table)
-		free(table->users);
+		user_table_clear(&table->users);
 	free(table);
 	return NULL;
 }
@@ -85,65 +85,37 @@ static bool fill(const RateTable *table, RateUser *user, uint64_t now)
 	return full;
 }
 
-/* Where the user's entry is, or belongs. */
-static size_t position_of(const RateTable *table, uid_t uid)
+/* A moment, and whose limits count. */
+typedef struct Look {
+	const RateTable *table;
+	uint64_t now;
+} Look;
+
+/* Whether there is something to remember. */
+static bool is_wanted(void *entry, const void *userdata)
 {
-	size_t low = 0, high = table->n_users;
+	const Look *look = userdata;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->users[middle].uid < uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static RateUser *find(const RateTable *table, uid_t uid)
-{
-	size_t position = position_of(table, uid);
-
-	if (position == table->n_users || table->users[position].uid != uid)
-		return NULL;
-	return &table->users[position];
-}
-
-static void forget_full(RateTable *table, uint64_t now)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < table->n_users; i++)
-		if (!fill(table, &table->users[i], now))
-			table->users[kept++] = table->users[i];
-	table->n_users = kept;
+	return !fill(look->table, entry, look->now);
 }
 
 static int insert(RateTable *table, uid_t uid, uint64_t now, RateUser **ret)
 {
-	RateUser *users = table->users;
-	size_t position;
+	const Look look = {.table = table, .now = now};
+	RateUser *user;
+	void *added;
+	int r;
 
-	if (table->n_users == table->n_allocated)
-		forget_full(table, now);
-	if (table->n_users == table->n_allocated) {
-		size_t n_allocated = table->n_allocated > 0 ? table->n_allocated * 2 : 8;
-
-		users = reallocarray(table->users, n_allocated, sizeof(*users));
-		if (!users)
-			return -ENOMEM;
-		table->users = users;
-		table->n_allocated = n_allocated;
-	}
-	position = position_of(table, uid);
-	memmove(&users[position + 1], &users[position],
-		(table->n_users - position) * sizeof(*users));
-	users[position] = (RateUser){.uid = uid, .seen = now};
+	if (user_table_is_full(&table->users))
+		user_table_sift(&table->users, is_wanted, &look);
+	r = user_table_insert(&table->users, uid, &added);
+	if (r < 0)
+		return r;
+	user = added;
+	user->seen = now;
 	for (RateResource i = 0; i < RATE_RESOURCES; i++)
-		users[position].level[i] = capacity(table, i);
-	table->n_users++;
-	*ret = &users[position];
+		user->level[i] = capacity(table, i);
+	*ret = user;
 	return 0;
 }
 
@@ -159,7 +131,7 @@ static void spend(const RateTable *table, RateUser *user, RateResource resource,
 int rate_admit(RateTable *table, uid_t uid, const RateCall *call, Refusal *refusal)
 {
 	const uint64_t now = call->now;
-	RateUser *user = find(table, uid);
+	RateUser *user = user_table_find(&table->users, uid);
 	int r;
 
 	if (user) {
@@ -188,7 +160,7 @@ int rate_admit(RateTable *table, uid_t uid, const RateCall *call, Refusal *refus
 
 void rate_charge(RateTable *table, uid_t uid, uint64_t usec)
 {
-	RateUser *user = find(table, uid);
+	RateUser *user = user_table_find(&table->users, uid);
 	int64_t most = 2 * MAX_DEBT_SECONDS * (int64_t)table->limits[RATE_BUSY] * MILLION;
 
 	if (!user)
@@ -199,7 +171,7 @@ void rate_charge(RateTable *table, uid_t uid, uint64_t usec)
 
 bool rate_is_overdrawn(RateTable *table, uid_t uid, uint64_t now)
 {
-	RateUser *user = find(table, uid);
+	RateUser *user = user_table_find(&table->users, uid);
 
 	if (!user)
 		return false;
