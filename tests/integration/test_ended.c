@@ -290,7 +290,8 @@ START_TEST(filters)
 	const char *path;
 
 	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
-					    "LendFilter", NULL, &reply, "sa{sv}", "1", 0),
+					    "LendFilter", NULL, &reply, "sa{sv}", "1", 1,
+					    "hits-bytes", "t", (uint64_t)4096),
 			 0);
 	ck_assert_int_ge(sd_bus_message_read(reply, "o", &path), 0);
 	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", path, "org.bpcond1.Filter",

@@ -3,7 +3,7 @@
  * What was taken back gives nothing more, whoever still holds its events: not after Remove, Close, an end
  * by another connection or the end of the connection, also when the holder enables the event again or
  * moves it. The counters, which the holder keeps as well, tell of no evaluation; the event itself shows
- * that it still traps.
+ * that it still traps. A kernel before 6.10 gives no events away: there it is ring and counters alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ typedef struct Held {
 	BusBreakpoint breakpoint;
 	Hits *hits;
 	uint64_t last_address; /* of a hit */
-	int event_fd;
+	int event_fd;          /* -EBADF: this kernel gives none */
 } Held;
 
 static void keep_address(void *userdata, const struct bpcond_hit *hit)
@@ -66,6 +66,7 @@ static int take_event(const BusBreakpoint *breakpoint)
 /* A breakpoint that hits at "instruction", with all of it that a client may hold. */
 static Held *held_new(void)
 {
+	const bool with_events = bus_kernel_can("suppress-signal");
 	Held *held = calloc(1, sizeof(*held));
 
 	ck_assert_ptr_nonnull(held);
@@ -74,9 +75,9 @@ static Held *held_new(void)
 	bus_open_session(held->bus, held->target.pid, &held->session);
 	bus_take_hits(&held->session);
 	held->hits = hits_new(held->session.ring_fd, keep_address, held);
-	bus_add(&held->session, &held->breakpoint, "{'address': '0x%lx', 'events': true}",
-		target_address_of(&held->target, "instruction"));
-	held->event_fd = take_event(&held->breakpoint);
+	bus_add(&held->session, &held->breakpoint, "{'address': '0x%lx', 'events': %s}",
+		target_address_of(&held->target, "instruction"), with_events ? "true" : "false");
+	held->event_fd = with_events ? take_event(&held->breakpoint) : -EBADF;
 	target_ask(&held->target, "calls", "call %d", CALLS);
 	hits_wait(held->hits, CALLS);
 	return held;
@@ -84,11 +85,17 @@ static Held *held_new(void)
 
 static void held_free(Held *held)
 {
-	close(held->event_fd);
+	if (held->event_fd >= 0)
+		close(held->event_fd);
 	close(held->session.ring_fd);
 	bus_breakpoint_close(&held->breakpoint);
 	hits_free(held->hits);
 	free(held);
+}
+
+static void enable_event(const Held *held)
+{
+	ck_assert_int_eq(ioctl(held->event_fd, PERF_EVENT_IOC_ENABLE, 0), 0);
 }
 
 /* To the instruction behind, by who holds the event. The rest must be as it was opened. */
@@ -111,7 +118,7 @@ static void move_event(const Held *held)
 
 	ck_assert_msg(ioctl(held->event_fd, PERF_EVENT_IOC_MODIFY_ATTRIBUTES, &attr) == 0, "%s",
 		      strerror(errno));
-	ck_assert_int_eq(ioctl(held->event_fd, PERF_EVENT_IOC_ENABLE, 0), 0);
+	enable_event(held);
 }
 
 static uint64_t count_traps(const Held *held)
@@ -122,24 +129,32 @@ static uint64_t count_traps(const Held *held)
 	return traps;
 }
 
-static void expect_silence(Held *held)
+/* Neither ring nor counters tell of these calls. */
+static void expect_unnoticed(Held *held)
 {
 	const uint64_t records = hits_read(held->hits);
 	struct bpcond_counters before, after;
-	uint64_t traps;
 
 	hits_counters(held->breakpoint.counters_fd, &before);
-	for (int moved = 0; moved < 2; moved++) {
+	target_ask(&held->target, "calls", "call %d", CALLS);
+	hits_counters(held->breakpoint.counters_fd, &after);
+	ck_assert_mem_eq(&after, &before, sizeof(after));
+	ck_assert_uint_eq(hits_read(held->hits), records);
+}
+
+static void expect_silence(Held *held)
+{
+	expect_unnoticed(held);
+	for (int moved = 0; moved < 2 && held->event_fd >= 0; moved++) {
+		uint64_t traps;
+
 		if (moved)
 			move_event(held);
 		else
-			ck_assert_int_eq(ioctl(held->event_fd, PERF_EVENT_IOC_ENABLE, 0), 0);
+			enable_event(held);
 		traps = count_traps(held);
-		target_ask(&held->target, "calls", "call %d", CALLS);
+		expect_unnoticed(held);
 		ck_assert_uint_eq(count_traps(held), traps + CALLS);
-		hits_counters(held->breakpoint.counters_fd, &after);
-		ck_assert_mem_eq(&after, &before, sizeof(after));
-		ck_assert_uint_eq(hits_read(held->hits), records);
 	}
 }
 
@@ -201,11 +216,14 @@ END_TEST
 /* Disabled is no revocation: it is counted, but nothing is a hit. */
 START_TEST(disabled_is_withheld)
 {
+	if (bus_signals_are_refused())
+		return;
+
 	Held *held = held_new();
 	struct bpcond_counters counts;
 
 	bus_breakpoint_call(&held->breakpoint, "Disable");
-	ck_assert_int_eq(ioctl(held->event_fd, PERF_EVENT_IOC_ENABLE, 0), 0);
+	enable_event(held);
 	target_ask(&held->target, "calls", "call %d", CALLS);
 	hits_counters(held->breakpoint.counters_fd, &counts);
 	ck_assert_uint_eq(counts.hits, CALLS);
@@ -217,6 +235,9 @@ END_TEST
 /* Before it is taken back, a moved event's hits name the place where they were. */
 START_TEST(a_moved_event_names_its_place)
 {
+	if (bus_signals_are_refused())
+		return;
+
 	Held *held = held_new();
 	const uint64_t address = target_address_of(&held->target, "instruction");
 
