@@ -441,6 +441,11 @@ static int event_set_ioctl(EventSet *set, unsigned long request)
 	return result;
 }
 
+int event_set_switch_off(EventSet *set)
+{
+	return event_set_ioctl(set, PERF_EVENT_IOC_DISABLE);
+}
+
 /*
  * The kernel switches an event and all its heirs; but a new heir takes its state from its immediate
  * parent, read before it joins the family. One that is switched in between is missed, and cannot be

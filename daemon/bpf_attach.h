@@ -62,6 +62,10 @@ void event_set_clear(EventSet *set);
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on);
 
+/* Disables the events at once. One of a thread that is being started may be missed: its traps go on. Return:
+ * 0; negative errno. */
+int event_set_switch_off(EventSet *set);
+
 /* Whether every event of the set that a thread among `tasks` carries is on, or off. */
 bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on);
 

@@ -83,6 +83,7 @@ int breakpoint_enable(Breakpoint *breakpoint)
 {
 	int r;
 
+	breakpoint->switch_off_again = 0;
 	filter_restart_counting(breakpoint->filter);
 	filter_set_state(breakpoint->filter, FILTER_ENABLED);
 	r = switch_events(breakpoint, true);
@@ -100,6 +101,13 @@ int breakpoint_disable(Breakpoint *breakpoint)
 	filter_set_state(breakpoint->filter, FILTER_DISABLED);
 	breakpoint->enabled = false;
 	return switch_events(breakpoint, false);
+}
+
+int breakpoint_silence(Breakpoint *breakpoint)
+{
+	filter_set_state(breakpoint->filter, FILTER_DISABLED);
+	breakpoint->enabled = false;
+	return event_set_switch_off(&breakpoint->events);
 }
 
 bool breakpoint_has_reached_limit(const Breakpoint *breakpoint)

@@ -22,6 +22,7 @@ struct Breakpoint {
 	EventSet events;
 	Charge *charge; /* for it and its events */
 	bool enabled;
+	unsigned switch_off_again; /* so often (limit_watch.c) */
 };
 
 /* As the Breakpoint interface publishes them; lost is an upper bound while the target runs. */
@@ -51,6 +52,10 @@ Breakpoint *breakpoint_leave(Breakpoint *breakpoint);
 /* Starts the counting of skip, every and limit anew. Return: 0; negative errno. */
 int breakpoint_enable(Breakpoint *breakpoint);
 int breakpoint_disable(Breakpoint *breakpoint);
+
+/* The same at once, for what nobody has asked for, or is not to wait for: no hit any more, but traps may
+ * go on, and be counted, in a thread that is being started. Return: 0; negative errno. */
+int breakpoint_silence(Breakpoint *breakpoint);
 
 /* Whether the filter has reported as many hits as the spec's limit. */
 bool breakpoint_has_reached_limit(const Breakpoint *breakpoint);

@@ -95,7 +95,7 @@ static int remove_breakpoint(const Caller *caller, Breakpoint *breakpoint, sd_bu
 	int r;
 
 	if (caller != session->owner.mark) {
-		r = breakpoint_disable(breakpoint);
+		r = breakpoint_silence(breakpoint);
 		if (r >= 0)
 			r = bus_listen_last_word(caller->bus, breakpoint);
 		if (r < 0)

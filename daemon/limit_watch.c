@@ -2,27 +2,44 @@
 #include "daemon/breakpoint.h"
 #include "daemon/limit_watch.h"
 #include "daemon/session.h"
+#include "daemon/util.h"
 
 /* How often breakpoints with a limit are looked at, to disable those that have reached it. The
- * filter itself is exact; this only ends the cost of their traps. */
+ * filter itself is exact; this only ends the cost of their traps. So nothing waits here: threads that were
+ * being started, and may have been missed, are switched off the next times. */
 #define CHECK_USEC 250000
+#define MORE_TIMES 2
 
-/* Disables what has reached its limit. Return: whether any breakpoint still may. */
+/* Return: whether it is to be looked at again. */
+static bool check_limit(Breakpoint *breakpoint)
+{
+	const BrokerHooks *hooks = &breakpoint->session->broker->hooks;
+
+	if (!breakpoint->enabled) {
+		if (breakpoint->switch_off_again == 0)
+			return false;
+		event_set_switch_off(&breakpoint->events);
+		return --breakpoint->switch_off_again > 0;
+	}
+	if (!breakpoint_has_reached_limit(breakpoint))
+		return breakpoint->spec->limit > 0;
+	breakpoint_silence(breakpoint);
+	breakpoint->switch_off_again = MORE_TIMES;
+	hooks->on_breakpoint_disabled(breakpoint, hooks->userdata);
+	return true;
+}
+
+/* Return: whether any breakpoint still may reach its limit. It is their users' time. */
 static bool check_limits(Broker *broker)
 {
 	bool wanted = false;
 
 	for (Session *session = broker->sessions; session; session = session->next) {
-		for (Breakpoint *at = session->breakpoints; at; at = at->next) {
-			if (!at->enabled || !at->spec->limit)
-				continue;
-			if (!breakpoint_has_reached_limit(at)) {
-				wanted = true;
-				continue;
-			}
-			breakpoint_disable(at);
-			broker->hooks.on_breakpoint_disabled(at, broker->hooks.userdata);
-		}
+		unsigned long long before = work_usec();
+
+		for (Breakpoint *at = session->breakpoints; at; at = at->next)
+			wanted |= check_limit(at);
+		rate_charge(broker->rates, session->owner.uid, work_usec() - before);
 	}
 	return wanted;
 }
