@@ -12,6 +12,9 @@
 /* Longer than a program needs that calls once and goes. */
 #define SETTLE_USEC 200000
 
+/* For so long they are looked at at one turn of the event loop. */
+#define TURN_USEC 5000
+
 /* A caller's interest in a session. */
 struct Listener {
 	Listener *next;     /* of the caller */
@@ -90,47 +93,57 @@ static void settle(Listener *listener, Session *session)
 			  session->number, strerror(-r));
 }
 
-static int start_timer(Bus *bus)
+static int start_timer(Bus *bus, uint64_t usec)
 {
 	int enabled, r;
 
 	r = sd_event_source_get_enabled(bus->listen_timer, &enabled);
 	if (r < 0 || enabled != SD_EVENT_OFF)
 		return r;
-	r = sd_event_source_set_time_relative(bus->listen_timer, SETTLE_USEC);
+	r = sd_event_source_set_time_relative(bus->listen_timer, usec);
 	if (r < 0)
 		return r;
 	return sd_event_source_set_enabled(bus->listen_timer, SD_EVENT_ONESHOT);
 }
 
-/* Return: whether some are still to settle. */
-static bool settle_all(Bus *bus, unsigned long long now)
+/* Whoever calls cheaply can have very much looked at here, so it is done by and by, and is its user's time: a
+ * user who has none left waits. Return: when to go on; 0 when all have settled. */
+static uint64_t settle_all(Bus *bus, unsigned long long now)
 {
-	bool more = false;
+	RateTable *rates = bus->broker->rates;
+	uint64_t again = 0;
 	Listener *next;
 
 	for (Listener *at = bus->listeners; at; at = next) {
 		Session *session = broker_find_session(bus->broker, at->session);
+		const unsigned long long before = work_usec();
+		const uid_t uid = at->caller->uid;
 
 		next = at->next_all;
 		if (!session || at->settled)
 			continue;
-		if (now - at->since_usec < SETTLE_USEC / 10 * 9)
-			more = true;
-		else
-			settle(at, session);
+		if (now_usec() - now > TURN_USEC)
+			return TURN_USEC;
+		if (now - at->since_usec < SETTLE_USEC / 10 * 9 ||
+		    rate_is_overdrawn(rates, uid, now)) {
+			again = SETTLE_USEC;
+			continue;
+		}
+		settle(at, session);
+		rate_charge(rates, uid, work_usec() - before);
 	}
-	return more;
+	return again;
 }
 
 static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	Bus *bus = userdata;
+	uint64_t again = settle_all(bus, now_usec());
 	int r;
 
-	if (!settle_all(bus, now_usec()))
+	if (again == 0)
 		return 0;
-	r = start_timer(bus);
+	r = start_timer(bus, again);
 	if (r < 0)
 		log_error("cannot wait for those who listen: %s", strerror(-r));
 	return 0;
@@ -161,7 +174,7 @@ void bus_listen(Caller *caller, Session *session)
 	    caller->uid != session->owner.uid || find(caller, session))
 		return;
 	listener = calloc(1, sizeof(*listener));
-	r = listener ? start_timer(caller->bus) : -ENOMEM;
+	r = listener ? start_timer(caller->bus, SETTLE_USEC) : -ENOMEM;
 	if (r < 0) {
 		free(listener);
 		log_error("cannot note that %s listens to session %u: %s", caller->name,

@@ -19,6 +19,9 @@
 #define TURN_RECORDS 256
 #define TURN_USEC    1000
 
+/* The pause of a user who has no time left: very many connections may listen. */
+#define OVERDRAWN_USEC 100000
+
 struct HitSignals {
 	Session *session; /* borrowed: the owner */
 	HitRing *ring;
@@ -94,8 +97,16 @@ static int turn(HitSignals *signals)
 
 static int go_on(HitSignals *signals)
 {
-	int r = turn(signals);
+	const unsigned long long before = work_usec(), now = now_usec();
+	RateTable *rates = signals->session->broker->rates;
+	const uid_t uid = signals->session->owner.uid;
+	int r;
 
+	if (rate_is_overdrawn(rates, uid, now))
+		r = rest_until(signals, now + OVERDRAWN_USEC);
+	else
+		r = turn(signals);
+	rate_charge(rates, uid, work_usec() - before);
 	if (r < 0) {
 		log_error("cannot tell the hits of session %u any more: %s",
 			  signals->session->number, strerror(-r));

@@ -19,12 +19,16 @@
 
 #include "tests/attack/attack.h"
 #include "tests/support/process.h"
+#include "tests/support/target.h"
 #include "tests/targets/target.h"
 
 enum {
 	TARGETS = 16,
 	EACH = 4, /* as many as a thread can have */
 	BREAKPOINTS = TARGETS * EACH,
+	SESSIONS = 60,
+	CONNECTIONS = 8,
+	THREADS = 2000,
 	BOUND_MS = 1000, /* 100 ms for each would be 6,400 */
 };
 
@@ -237,11 +241,49 @@ static void removes_in_a_row(void)
 		prey_end(&prey[i]);
 }
 
+/* Connections that have called many lingering sessions, each of which is looked at before it is told of hits: on
+ * a target of very many threads that takes long. */
+static void listeners_in_a_row(void)
+{
+	sd_bus *buses[CONNECTIONS];
+	char paths[SESSIONS][64], threads[16];
+	Pinger pinger;
+	Target target;
+
+	snprintf(threads, sizeof(threads), "%d", THREADS);
+	target_start(&target, "crowd", threads, NULL);
+	for (unsigned i = 0; i < CONNECTIONS; i++)
+		buses[i] = bus_connect();
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		sd_bus_message *reply = NULL;
+		const char *path;
+
+		ck_assert_int_ge(sd_bus_call_method(buses[0], "org.bpcond1", MANAGER_PATH,
+						    MANAGER_INTERFACE, "OpenSessionByPid", NULL,
+						    &reply, "ua{sv}", (uint32_t)target.pid, 2,
+						    "linger", "b", 1, "hits-bytes", "t",
+						    UINT64_C(4096)),
+				 0);
+		ck_assert_int_ge(sd_bus_message_read(reply, "o", &path), 0);
+		snprintf(paths[i], sizeof(paths[i]), "%s", path);
+		sd_bus_message_unref(reply);
+	}
+	pinger_start(&pinger);
+	for (unsigned i = 0; i < CONNECTIONS; i++)
+		for (unsigned k = 0; k < SESSIONS; k++)
+			bus_number(buses[i], paths[k], SESSION_INTERFACE, "Hits");
+	/* they are looked at after a fifth of a second */
+	usleep(1000000);
+	pinger_expect_no_delay(&pinger);
+	target_kill(&target);
+}
+
 int main(int argc, char *argv[])
 {
 	static const AttackCase cases[] = {
 		{"limits reached at once", limits_reached_at_once, NULL},
 		{"Removes in a row", removes_in_a_row, NULL},
+		{"listeners in a row", listeners_in_a_row, "calls-per-second=100000\n"},
 	};
 
 	return attack_run("attack-time", cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
