@@ -348,8 +348,20 @@ int polkit_check_manager(Bus *bus, const SessionOwner *owner, pid_t target, sd_b
 	return polkit_ask(caller, message, &request, error);
 }
 
+/* Nobody will be there to go on when polkit has answered. */
+static void reply_leaving(const PolkitQuestion *question)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_error_set(&error, SD_BUS_ERROR_NO_REPLY,
+				 "bpcondd is stopped or restarted while an administrator is asked: "
+				 "call again.");
+
+	reply_error(question, r, &error);
+}
+
 void polkit_withdraw(Bus *bus, const Caller *caller)
 {
+	const bool answers = !caller && sd_bus_is_open(bus->bus) > 0;
 	PolkitQuestion *next;
 
 	for (PolkitQuestion *question = bus->questions; question; question = next) {
@@ -358,6 +370,8 @@ void polkit_withdraw(Bus *bus, const Caller *caller)
 			continue;
 		question_unlink(question);
 		question_cancel(question);
+		if (answers)
+			reply_leaving(question);
 		question_free(question);
 	}
 }

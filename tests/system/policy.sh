@@ -193,4 +193,15 @@ wait "${many[@]}" || true
 kill -CONT "$(polkit_pid)"
 check "and nothing is left of them" within 5 descriptors_are "$before"
 check "the service has not failed meanwhile" test "$(systemctl show --property NRestarts --value bpcondd)" = 0
+
+start_target "$USER_B"
+kill -STOP "$(polkit_pid)"
+start_opening leaving "$USER_A"
+check "who waits while the daemon is restarted waits" bash -c "sleep 0.3; kill -0 $opening_pid"
+systemctl restart bpcondd
+check "until then" within 5 fails kill -0 "$opening_pid"
+check "and is told to call again" has 'restarted while an administrator is asked: call again' "$scratch/leaving"
+kill -CONT "$(polkit_pid)"
+check "which he can" within 10 open_by "$USER_A"
+stop_target
 finish
