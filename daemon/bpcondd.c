@@ -137,6 +137,21 @@ static void check_descriptor_limit(const Settings *settings)
 			 (unsigned long long)each);
 }
 
+/* The same of what systemd keeps. */
+static void check_store_limit(const Settings *settings)
+{
+	const uint64_t each =
+		settings->quotas[QUOTA_SESSIONS] + settings->quotas[QUOTA_LENT_FILTERS];
+
+	if (STORE_MAX_BOXES / SHARING_USERS < each)
+		log_info("%d sessions and lent filters can outlive a restart, which are enough for "
+			 "%llu users at their limits, of %llu each: lower \"sessions\" or "
+			 "\"lent-filters\" in " SETTINGS_FILE
+			 " where more users share this machine",
+			 STORE_MAX_BOXES, (unsigned long long)(STORE_MAX_BOXES / each),
+			 (unsigned long long)each);
+}
+
 /* A file that was named must be there. Return: 0 and *ret; negative errno, said in the log. */
 static int read_settings(const Options *options, Settings *ret)
 {
@@ -325,6 +340,7 @@ int main(int argc, char *argv[])
 	if (r < 0)
 		return EXIT_NOT_STARTED;
 	check_descriptor_limit(&settings);
+	check_store_limit(&settings);
 
 	r = sd_event_default(&event);
 	if (r >= 0)

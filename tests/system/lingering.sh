@@ -159,8 +159,14 @@ check "what was disabled stays so over a restart" is 'b false' of_breakpoint Ena
 check "it closes too" call_session Close
 end_holder
 
-# -- what was handed out stays charged
+# -- limits that are too much for many users
 mkdir -p "${SETTINGS%/*}"
+echo sessions=1000 >"$SETTINGS"
+systemctl restart bpcondd
+check "it is said when limits leave room for few users" within 5 bash -c "journalctl --quiet --no-pager \
+	--unit bpcondd --grep '8192 sessions and lent filters can outlive a restart.* 7 users'"
+
+# -- what was handed out stays charged
 echo events=1 >"$SETTINGS"
 systemctl restart bpcondd
 check "a user who may have one event has one" start_holder "$with_events"
