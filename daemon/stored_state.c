@@ -9,6 +9,7 @@
 
 #include "daemon/stored_state.h"
 #include "daemon/util.h"
+#include "json/utf8.h"
 
 /* Far above the largest that is ever written: a spec's text and its events. */
 #define MAX_RECORD_BYTES (16 * 1024 * 1024)
@@ -39,15 +40,26 @@ int stored_write(StoredHeader *record, size_t bytes, const void *more, size_t mo
 	return take_fd(&fd);
 }
 
-static bool is_terminated(const char *text, size_t room)
+/* It ends, and can be sent over the bus: one that cannot would take every listing with it. */
+static bool is_text(const char *text, size_t room)
 {
-	return memchr(text, '\0', room) != NULL;
+	size_t at = 0, length;
+
+	if (!memchr(text, '\0', room))
+		return false;
+	while (text[at]) {
+		length = utf8_length(text + at, room - at);
+		if (length == 0)
+			return false;
+		at += length;
+	}
+	return true;
 }
 
 static bool owner_is_whole(const StoredOwner *owner, bool needed)
 {
-	return owner->pid > 0 && is_terminated(owner->bus_id, sizeof(owner->bus_id)) &&
-	       is_terminated(owner->name, sizeof(owner->name)) &&
+	return owner->pid > 0 && is_text(owner->bus_id, sizeof(owner->bus_id)) &&
+	       is_text(owner->name, sizeof(owner->name)) &&
 	       (owner->name[0] == ':' || (!needed && owner->name[0] == '\0'));
 }
 
@@ -72,7 +84,7 @@ static bool session_is_whole(const StoredSession *record)
 		return false;
 	return record->number > 0 && record->target_pid > 0 && record->target_exec_id > 0 &&
 	       owner_is_whole(&record->owner, !(flags & STORED_LINGERS)) &&
-	       is_terminated(record->client, sizeof(record->client)) &&
+	       is_text(record->client, sizeof(record->client)) &&
 	       record->header.n_fds == 2U + (record->owner.name[0] != '\0') + n_sink_fds;
 }
 

@@ -234,6 +234,7 @@ done
 check "who has executed another program while it was away" within 10 fails kill -0 "$break_pid"
 check "is ended for that" within 5 journal_has BPCOND_PID="$target_pid" --grep 'ended: target-exec'
 check "with the hits of before" are 2 hits_of "$scratch/exec.out"
+check "and the counts" has '"traps":20,"evaluated":20,"hits":2,' "$scratch/exec.out"
 
 start_break exit '$rdi == 3'
 kill -KILL "$(main_pid)"

@@ -356,6 +356,10 @@ START_TEST(test_session_record)
 	check_refused(memset(session.owner.name, ':', sizeof(session.owner.name)));
 	check_refused(memset(session.owner.bus_id, '1', sizeof(session.owner.bus_id)));
 	check_refused(memset(session.client, 'c', sizeof(session.client)));
+	check_refused(session.client[0] = '\xff');
+	/* the first byte of two */
+	check_refused(memcpy(session.client, "name\xc3", 6));
+	check_refused(session.owner.name[1] = '\x80');
 }
 END_TEST
 
