@@ -4,6 +4,7 @@ from Debian's source package with and without the patch. All of it is kept in a 
 not made twice: downloads by their names and versions, builds by a hash of all that goes into them.
 """
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -138,8 +139,12 @@ class MinimalKernels:
     def build(self, variant):
         """Return: the image, built if need be."""
         image = self.image_name(variant)
-        if image.exists():
-            return image
+        # Who else tests kernels at this time builds in the same tree.
+        with open(self.cache / "kernel-build.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return image if image.exists() else self._build(variant, image)
+
+    def _build(self, variant, image):
         patched, configuration = VARIANTS[variant]
         tree, output = self.source(), self.cache / "build"
         self.log.unlink(missing_ok=True)

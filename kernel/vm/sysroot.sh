@@ -21,7 +21,7 @@ sysroot=$directory/sysroot-arm64
 
 packages=(
 	libc6-dev libbpf-dev libsystemd-dev libjson-c-dev libdw-dev check
-	dbus-daemon busybox-static coreutils util-linux
+	dbus-daemon busybox-static coreutils dash systemd util-linux
 )
 
 if [[ $(cat "$sysroot/complete" 2>/dev/null) == "${packages[*]}" ]]; then

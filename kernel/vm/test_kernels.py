@@ -3,10 +3,13 @@
 
 - bpcond-kernel-test as init, and what it finds must be what the file says;
 - the real daemon and bpcondctl with a real target (guest/check_daemon.sh);
-- those of bpcondd's own integration tests that the file names.
+- those of bpcondd's own integration tests that the file names: `all` are every program of
+  tests/integration and the conditions in the kernel (tests/differential), but for what the file
+  `left-out` says, with its reason.
 
 Prints each kernel's features as a table, then `N passed, N failed, N skipped`. What cannot be had (a
-package, a kernel that does not build, a machine that does not end) has failed.
+package, a kernel that does not build, a machine that does not end) has failed, and so has a test that is left
+out everywhere on a kind of kernel without the file saying so.
 
 usage: test_kernels.py --arm64 BUILD SYSROOT BUILD CACHE [NAME...]
 """
@@ -18,6 +21,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import fetch_kernels
@@ -34,9 +38,16 @@ MACHINES = {
 }
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+# The conditions in the kernel, fewer of them than ./run test has, and every time the same.
+CONDITIONS = ("condition_table_kernel", "condition_limits:--random:40:--seed:1",
+              "condition_differential:--cases:2000:--seed:1")
+# For the tests there: a tenth of what they do very often, as a trap takes long; and nothing is skipped.
+ENVIRONMENT = "BPCOND_TEST_PART=10 BPCOND_RACE_TRIES=30 BPCOND_MUST_WORK=1"
+# Machines for the tests of one kernel, so that the last to end is not alone for long.
+MACHINES_A_KERNEL = 2
 # Far beyond what it takes: a machine that hangs is ended.
 BOOT_SECONDS = 120
-TESTS_SECONDS = 1800
+TESTS_SECONDS = 3600
 # Two at a time on two processors.
 AT_A_TIME = max(2, (os.cpu_count() or 2) // 2)
 USERS = "root:x:0:0::/root:/bin/sh\n" + "".join(
@@ -48,10 +59,15 @@ class Kernel:
     """A line of the file."""
 
     def __init__(self, line):
-        self.name, self.architecture, self.package, failing, *features, integration = line.split()
+        self.name, self.architecture, self.package, failing, *features, tests = line.split()
         self.failing = int(failing)
-        self.integration = [] if integration == "-" else integration.split(",")
+        self.tests = tests
         self.features = dict(zip(FEATURES, features, strict=True))
+
+    def kinds(self):
+        """Each test runs on a kernel of each of these kinds, at least."""
+        yield "with" if self.features["suppress-signal"] == "yes" else "without", "suppression"
+        yield "on", self.architecture
 
 
 class Report:
@@ -63,7 +79,9 @@ class Report:
         self.skipped = 0
         self.failures = []
         self.found = {}
+        self.programs = 0
         self.seconds = 0.0
+        self.lock = threading.Lock()
 
     def check(self, good, text):
         if good:
@@ -72,9 +90,62 @@ class Report:
             self.failures.append(text)
 
 
+def lines_of(name):
+    lines = (HERE / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def read_kernels():
-    lines = (HERE / "kernels").read_text().splitlines()
-    return [Kernel(line) for line in lines if line and not line.startswith("#")]
+    return [Kernel(line) for line in lines_of("kernels")]
+
+
+def name_of(word):
+    """A test's name in the file `left-out`: its program's, without prefix and arguments."""
+    return word.split(":")[0].removeprefix("test_")
+
+
+class Plan:
+    """Which tests run on which kernel."""
+
+    def __init__(self, build, kernels):
+        programs = sorted(path.name for path in (build / "tests/integration").glob("test_*")
+                          if path.is_file() and os.access(path, os.X_OK))
+        self.tests = {name_of(test): test for test in (*programs, *CONDITIONS)}
+        self.kernels = [kernel for kernel in kernels if kernel.tests == "all"]
+        self.left_out = set()
+        for line in lines_of("left-out"):
+            test, names, _reason = line.split(None, 2)
+            self.left_out |= {(test, name) for name in names.split(",")}
+
+    def is_left_out(self, test, kernel):
+        return bool(self.left_out & {(test, kernel.name), (test, "*")})
+
+    def mistakes(self):
+        """What is wrong with the file `left-out`."""
+        names = {kernel.name for kernel in self.kernels} | {"*"}
+        for test, name in sorted(self.left_out):
+            if test not in self.tests:
+                yield f"left-out: there is no test {test}"
+            if name not in names:
+                yield f"left-out: no kernel {name} runs all tests"
+        kinds = sorted({kind for kernel in self.kernels for kind in kernel.kinds()})
+        for test in self.tests:
+            for kind in kinds if (test, "*") not in self.left_out else ():
+                if all(self.is_left_out(test, kernel) for kernel in self.kernels
+                       if kind in kernel.kinds()):
+                    yield f"{test} runs nowhere {' '.join(kind)}"
+
+    def of(self, kernel):
+        """The words for guest/init, in a list for each machine."""
+        if kernel.tests == "-":
+            return [["daemon"]]
+        if kernel.tests != "all":
+            return [["daemon", *(self.tests[name] for name in kernel.tests.split(","))]]
+        wanted = [test for name, test in self.tests.items()
+                  if not self.is_left_out(name, kernel)]
+        machines = [wanted[first::MACHINES_A_KERNEL] for first in range(MACHINES_A_KERNEL)]
+        machines[-1].insert(0, "daemon")
+        return machines
 
 
 def make_root(architecture, build, sysroot, extra):
@@ -83,17 +154,19 @@ def make_root(architecture, build, sysroot, extra):
     busybox = next(p for p in (sysroot / "bin/busybox", sysroot / "usr/bin/busybox",
                                *extra) if p.exists())
     root.add_file("bin/busybox", busybox)
+    # Not its own shell, which runs applets whatever PATH says, and in which there is no C library to look at.
     applets = ("awk cat chmod cut date echo env false find grep head hostname id ip kill ln ls mkdir "
-               "mkfifo mktemp mount ps readlink reboot rm sed seq sh sleep sort stat sync sysctl "
+               "mkfifo mktemp mount ps readlink reboot rm sed seq sleep sort stat sync sysctl "
                "tail test timeout touch tr umount uname uniq wc")
     for applet in applets.split():
         root.add_link(f"bin/{applet}", "busybox")
     root.add_link("usr/bin", "../bin")
-    # setpriv as util-linux has it; and a dynamic program, as a target.
-    for name in ("dbus-daemon", "setpriv", "true"):
+    # What tests run, as a user has it.
+    for name, program in (("sh", "dash"), *((name, name) for name in (
+            "busctl", "dbus-daemon", "setpriv", "true", "unshare"))):
         root.add_file(f"bin/{name}", next(
-            (path for path in (sysroot / "usr/bin" / name, sysroot / "bin" / name)
-             if path.exists()), sysroot / "usr/bin" / name))
+            (path for path in (sysroot / "usr/bin" / program, sysroot / "bin" / program)
+             if path.exists()), sysroot / "usr/bin" / program))
     # The C library opens it by itself, to end a thread.
     root.add_library("libgcc_s.so.1")
     root.add_text("etc/passwd", USERS)
@@ -108,7 +181,8 @@ def make_root(architecture, build, sysroot, extra):
         folder = os.path.dirname(name)
         executable = os.access(build / name, os.X_OK) or ".so" in name
         return executable and folder in ("daemon", "tools", "client", "kernel", "examples",
-                                         "tests/integration", "tests/targets", "tests/support")
+                                         "tests/differential", "tests/integration",
+                                         "tests/targets", "tests/support")
 
     root.add_tree("bpcond", build, is_wanted)
     return root
@@ -134,7 +208,8 @@ def boot(kernel, image, initramfs, processors, plan, seconds, log):
         "nice", "-n", "10", *MACHINES[kernel.architecture], "-accel", "tcg", *processors,
         "-m", "1536", "-nographic", "-nodefaults", "-serial", "stdio", "-no-reboot",
         "-kernel", image, "-initrd", initramfs, "-append",
-        f"console={CONSOLES[kernel.architecture]} panic=-1 loglevel=1 quiet PLAN={plan}",
+        f"console={CONSOLES[kernel.architecture]} panic=-1 loglevel=1 quiet "
+        f"{ENVIRONMENT} PLAN={plan}",
     ]
     with open(log, "ab") as out:
         start = out.tell()
@@ -165,11 +240,14 @@ def check_kernel_test(report, text):
 
 
 def check_part(report, text, name):
-    """The TAP lines between the two marks of a part."""
+    """The TAP lines between the two marks of a part; a part without any is one case."""
     part = re.search(rf"^=== begin {name}$(.*?)^=== end {name} (\d+) (\S+) (\S+)$", text or "",
                      re.M | re.S)
     if not part:
         report.check(False, f"{name} did not end")
+        return
+    if name.startswith("condition"):
+        report.check(part[2] == "0", f"{name} ended with status {part[2]}")
         return
     lines = re.findall(r"^(not )?ok (.*)$", part[1], re.M)
     if not lines:
@@ -186,21 +264,29 @@ def check_part(report, text, name):
         report.check(False, f"{name} ended with status {part[2]}")
 
 
-def test_kernel(kernel, image, initramfs, test_initramfs, logs):
-    report = Report(kernel)
-    start = time.monotonic()
-    log = logs / f"{kernel.name}.log"
+def run_kernel_test(report, image, initramfs, logs):
+    log = logs / f"{report.kernel.name}.log"
     log.unlink(missing_ok=True)
-    check_kernel_test(report, boot(kernel, image, test_initramfs, AT_ITS_PACE, "",
-                                   BOOT_SECONDS, log))
-    wanted = ["daemon", *(f"test_{name}" for name in kernel.integration)]
-    text = boot(kernel, image, initramfs, BY_INSTRUCTIONS, ",".join(wanted), TESTS_SECONDS, log)
-    for part in wanted:
-        check_part(report, text, part)
-    report.seconds = time.monotonic() - start
-    say(f"{kernel.name}: {report.passed} passed, {len(report.failures)} failed "
-        f"in {report.seconds:.0f} s")
-    return report
+    text = boot(report.kernel, image, initramfs, AT_ITS_PACE, "", BOOT_SECONDS, log)
+    with report.lock:
+        check_kernel_test(report, text)
+
+
+def run_tests(report, image, initramfs, words, number, logs):
+    start = time.monotonic()
+    log = logs / f"{report.kernel.name}-{number}.log"
+    log.unlink(missing_ok=True)
+    text = boot(report.kernel, image, initramfs, BY_INSTRUCTIONS, ",".join(words), TESTS_SECONDS,
+                log)
+    seconds = time.monotonic() - start
+    with report.lock:
+        passed, failed = report.passed, len(report.failures)
+        for word in words:
+            check_part(report, text, word.split(":")[0])
+        report.programs += len(words)
+        report.seconds += seconds
+        say(f"{report.kernel.name}, machine {number}: {report.passed - passed} passed, "
+            f"{len(report.failures) - failed} failed in {seconds:.0f} s")
 
 
 def print_table(reports):
@@ -212,17 +298,13 @@ def print_table(reports):
         label = "kernel test: failing" if row == "failing" else row
         print(f"{label:20}" + "".join(
             report.found.get(row, "?").rjust(width) for report in reports))
+    print(f"{'programs run':20}" + "".join(str(report.programs).rjust(width)
+                                           for report in reports))
     print(f"{'passed':20}" + "".join(str(report.passed).rjust(width) for report in reports))
     print(f"{'failed':20}" + "".join(str(len(report.failures)).rjust(width)
                                      for report in reports))
     print(f"{'seconds':20}" + "".join(f"{report.seconds:.0f}".rjust(width)
                                       for report in reports))
-
-
-def lost(kernel, error):
-    report = Report(kernel)
-    report.check(False, f"this kernel could not be tested: {error}")
-    return report
 
 
 def main():
@@ -240,10 +322,12 @@ def main():
         directory.mkdir(parents=True, exist_ok=True)
 
     builds = {"amd64": (arguments.build, pathlib.Path("/")), "arm64": tuple(arguments.arm64)}
-    kernels = [kernel for kernel in read_kernels()
+    every = read_kernels()
+    kernels = [kernel for kernel in every
                if not arguments.names or kernel.name in arguments.names]
     if not kernels:
         parser.error("there is no kernel of that name")
+    plan = Plan(arguments.build, every)
     minimal = fetch_kernels.MinimalKernels(cache)
     roots = {}
     for architecture in {kernel.architecture for kernel in kernels}:
@@ -253,35 +337,39 @@ def main():
             extra = [fetch_kernels.unpack(package, cache / "unpacked") / "bin/busybox"
                      for package in fetch_kernels.packages(cache, "amd64", "busybox-static")
                      if package.name.startswith("busybox-static_")]
-        whole, small = cache / f"root-{architecture}.gz", cache / f"test-{architecture}.gz"
+        whole, small = logs / f"root-{architecture}.gz", logs / f"test-{architecture}.gz"
         make_root(architecture, build, sysroot, extra).write(whole)
         make_test_initramfs(small, build)
         roots[architecture] = (whole, small)
 
-    reports = {}
+    reports = [Report(kernel) for kernel in kernels]
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        running = {}
+        running = []
         # What has to be built comes last: the others run meanwhile.
-        for kernel in sorted(kernels, key=lambda kernel: kernel.package.startswith("minimal")):
+        for report in sorted(reports, key=lambda report: report.kernel.package.startswith("minimal")):
+            kernel = report.kernel
             try:
                 if kernel.package.startswith("minimal"):
                     image = minimal.build(kernel.package)
                 else:
                     image = fetch_kernels.debian_kernel(cache, kernel.architecture, kernel.package)
             except (RuntimeError, OSError, subprocess.CalledProcessError, IndexError) as error:
-                reports[kernel.name] = lost(kernel, error)
+                with report.lock:
+                    report.check(False, f"this kernel could not be tested: {error}")
                 continue
-            running[kernel.name] = pool.submit(test_kernel, kernel, image,
-                                               *roots[kernel.architecture], logs)
-        for name, future in running.items():
-            reports[name] = future.result()
+            whole, small = roots[kernel.architecture]
+            for number, words in enumerate(plan.of(kernel), 1):
+                running.append(pool.submit(run_tests, report, image, whole, words, number, logs))
+            running.append(pool.submit(run_kernel_test, report, image, small, logs))
+        for future in running:
+            future.result()
 
-    reports = [reports[kernel.name] for kernel in kernels]
     print_table(reports)
     passed = sum(report.passed for report in reports)
     skipped = sum(report.skipped for report in reports)
     failures = [f"{report.kernel.name}: {text}" for report in reports
                 for text in report.failures]
+    failures += plan.mistakes()
     if any(kernel.package == "minimal-patched" for kernel in kernels):
         complaints = minimal.check_patches()
         passed += not complaints
