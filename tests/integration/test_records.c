@@ -190,10 +190,10 @@ static const unsigned char *check_piece(const unsigned char *at, uint64_t from, 
 	ck_assert_uint_eq(piece.length, length);
 	ck_assert_uint_eq(piece.read, read);
 	for (i = 0; i < read; i++)
-		ck_assert_uint_eq(at[i], (unsigned char)(first + i));
+		check_often(at[i] == (unsigned char)(first + i), "byte %u is %u", i, at[i]);
 	/* what was not read is 0, the padding too */
 	for (; i < (length + 7) / 8 * 8; i++)
-		ck_assert_uint_eq(at[i], 0);
+		check_often(at[i] == 0, "byte %u is %u", i, at[i]);
 	return at + i;
 }
 
@@ -281,8 +281,8 @@ START_TEST(stack_without_an_end)
 	BusBreakpoint breakpoint;
 	const uint64_t *callers;
 
-	bus_add(&scene->session, &breakpoint,
-		"{'address': '0x%lx', 'capture': {'stack': 127}}", address(scene, "chain"));
+	bus_add(&scene->session, &breakpoint, "{'address': '0x%lx', 'capture': {'stack': 127}}",
+		address(scene, "chain"));
 	target_ask(&scene->target, "done", "chain 1");
 	hits_wait(scene->hits, 1);
 	ck_assert_uint_gt(hit->stack_count, 1);
@@ -337,8 +337,8 @@ static void expect_no_kernel_address(const struct bpcond_hit *hit)
 			continue;
 
 		memcpy(&word, at + i, sizeof(word));
-		ck_assert_msg(word < KERNEL || word >= (uint64_t)-4096,
-			      "%#lx at byte %u of a record", (unsigned long)word, i);
+		check_often(word < KERNEL || word >= (uint64_t)-4096, "%#lx at byte %u of a record",
+			    (unsigned long)word, i);
 	}
 }
 
@@ -348,24 +348,24 @@ static void see_access(void *userdata, const struct bpcond_hit *hit)
 	uint64_t word;
 
 	expect_no_kernel_address(hit);
-	ck_assert_uint_eq(hit->address, kernel->buffer);
+	check_often(hit->address == kernel->buffer, "another address");
 #if MACHINE_X86
-	ck_assert_uint_eq(hits_register(hit, BPCOND_REG_CS), 0x33);
+	check_often(hits_register(hit, BPCOND_REG_CS) == 0x33, "cs is the kernel's");
 #endif
 	if (hit->flags & BPCOND_HIT_FROM_KERNEL) {
 		kernel->from_kernel++;
-		ck_assert_uint_eq(hits_register(hit, BPCOND_REG_PC), kernel->read_return);
+		check_often(hits_register(hit, BPCOND_REG_PC) == kernel->read_return, "another pc");
 #if MACHINE_X86
-		ck_assert_uint_eq(hits_register(hit, BPCOND_REG_RSI), kernel->buffer);
-		ck_assert_uint_eq(hits_register(hit, BPCOND_REG_ORIG_RAX), 0);
+		check_often(hits_register(hit, BPCOND_REG_RSI) == kernel->buffer, "another rsi");
+		check_often(hits_register(hit, BPCOND_REG_ORIG_RAX) == 0, "another system call");
 #endif
 	} else {
 		kernel->from_user++;
 	}
 	/* the pc first in the stack as well */
-	ck_assert_uint_ge(hit->stack_count, 1);
+	check_often(hit->stack_count >= 1, "no stack");
 	memcpy(&word, behind_registers(hit), sizeof(word));
-	ck_assert_uint_eq(word, hits_register(hit, BPCOND_REG_PC));
+	check_often(word == hits_register(hit, BPCOND_REG_PC), "the stack begins elsewhere");
 }
 
 static void watch_buffer(const char *accesses, uint64_t least)

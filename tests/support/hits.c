@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/support/integration.h"
 #include "tests/support/process.h"
 
 struct Hits {
@@ -24,10 +25,9 @@ static int on_record(void *userdata, void *data, size_t size)
 	const struct bpcond_hit *hit = data;
 	Hits *hits = userdata;
 
-	ck_assert_uint_ge(size, sizeof(*hit));
-	ck_assert_uint_eq(hit->size, size);
-	ck_assert_uint_eq(hit->version, BPCOND_LAYOUT_VERSION);
-	ck_assert_uint_eq(hit->reserved, 0);
+	check_often(size >= sizeof(*hit) && hit->size == size, "%zu bytes of a record", size);
+	check_often(hit->version == BPCOND_LAYOUT_VERSION && hit->reserved == 0,
+		    "the head of a record is wrong");
 	hits->count++;
 	if (hits->visit)
 		hits->visit(hits->userdata, hit);
@@ -74,7 +74,7 @@ uint64_t hits_register(const struct bpcond_hit *hit, enum bpcond_register id)
 {
 	uint64_t below = hit->register_mask & ((1ULL << id) - 1), value;
 
-	ck_assert_msg(hit->register_mask >> id & 1, "register %d was not captured", id);
+	check_often(hit->register_mask >> id & 1, "register %d was not captured", id);
 	memcpy(&value, (const char *)(hit + 1) + 8 * __builtin_popcountll(below), sizeof(value));
 	return value;
 }

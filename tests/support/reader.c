@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/integration.h"
 #include "tests/support/process.h"
 
 enum {
@@ -60,9 +61,9 @@ void reader_close(Reader *reader)
 
 static void see(Reader *reader, uint64_t sequence, uint32_t pid)
 {
-	ck_assert_uint_eq(pid, reader->pid);
-	ck_assert_uint_lt(sequence, READER_MAX_SEQUENCES);
-	ck_assert_msg(!reader->sequences[sequence], "hit %lu came twice", (unsigned long)sequence);
+	check_often(pid == reader->pid && sequence < READER_MAX_SEQUENCES, "hit %lu of process %u",
+		    (unsigned long)sequence, (unsigned)pid);
+	check_often(!reader->sequences[sequence], "hit %lu came twice", (unsigned long)sequence);
 	reader->sequences[sequence] = true;
 	reader->records++;
 }
@@ -80,13 +81,13 @@ static void see_line(Reader *reader, const char *line, size_t length)
 	       "\":\"0x%lx\"},\"memory\":[%"
 	       "n",
 	       &breakpoint, &sequence, &pid, &tid, &cpu, &time, &address, &rdi, &n);
-	ck_assert_msg(n > 0, "a line is not a hit: %.*s", (int)length, line);
+	check_often(n > 0, "a line is not a hit: %.*s", (int)length, line);
 	if (line[n] != ']') {
 		ck_assert_int_eq(strncmp(line + n, "{\"at\":\"0x", 9), 0);
 		n += (int)strspn(line + n, "{\"at:0123456789bcdefxr,}");
 	}
 	sscanf(line + n, "],\"stack\":[]}%n", &end);
-	ck_assert_msg(end > 0 && (size_t)(n + end) == length, "a line ends in %s", line + n);
+	check_often(end > 0 && (size_t)(n + end) == length, "a line ends in %s", line + n);
 	see(reader, sequence, (uint32_t)pid);
 }
 
@@ -105,11 +106,11 @@ static size_t see_first(Reader *reader, size_t from)
 		if (have < sizeof(record.hit))
 			return 0;
 		memcpy(&record.hit, at, sizeof(record.hit));
-		ck_assert_uint_le(record.hit.size, sizeof(record));
+		check_often(record.hit.size <= sizeof(record), "%u bytes", record.hit.size);
 		if (have < record.hit.size)
 			return 0;
 		memcpy(record.bytes, at, record.hit.size);
-		ck_assert_int_eq(bpcond_hit_check(&record.hit, record.hit.size), 0);
+		check_often(bpcond_hit_check(&record.hit, record.hit.size) == 0, "no record");
 		see(reader, record.hit.sequence, record.hit.pid);
 		return record.hit.size;
 	} else {
@@ -134,7 +135,7 @@ static void take_apart(Reader *reader)
 	memmove(reader->bytes, reader->bytes + from, reader->n_bytes - from);
 	reader->n_bytes -= from;
 	if (reader->messages)
-		ck_assert_msg(reader->n_bytes == 0, "a message is not one hit");
+		check_often(reader->n_bytes == 0, "a message is not one hit");
 }
 
 /* Return: whether anything came. */
