@@ -231,9 +231,9 @@ static int begin(sd_event *event, Bus *bus, Broker *broker)
 	return r;
 }
 
-/* Return: 0 after a signal to end; negative errno, with *ret_started whether it had begun to serve. */
-static int serve(sd_event *event, const Options *options, const Settings *settings,
-		 bool *ret_started)
+/* Return: 0 after a signal to end; negative errno, with *ret_again whether starting it at once may mend
+ * that: it had begun to serve, or there is no bus (yet) while systemd holds what it is to take up. */
+static int serve(sd_event *event, const Options *options, const Settings *settings, bool *ret_again)
 {
 	Ending ending = {};
 	Broker *broker = NULL;
@@ -249,6 +249,7 @@ static int serve(sd_event *event, const Options *options, const Settings *settin
 		log_cannot_serve("cannot connect to the %s%s: %s",
 				 options->address ? "bus " : "system bus",
 				 options->address ? options->address : "", strerror(-r));
+		*ret_again = sd_listen_fds(0) > 0;
 		return r;
 	}
 	hooks = bus_hooks(bus);
@@ -276,7 +277,7 @@ static int serve(sd_event *event, const Options *options, const Settings *settin
 		log_cannot_serve("cannot set the watchdog's timer: %s", strerror(-r));
 		goto finish;
 	}
-	*ret_started = true;
+	*ret_again = true;
 	sd_notify(0, "READY=1");
 	r = sd_event_loop(event);
 	/* A signal to end ends it with 0; what is above is sd-bus's, when it has lost the bus. */
@@ -312,7 +313,7 @@ static void allow_leak_check(void)
 int main(int argc, char *argv[])
 {
 	sd_event *event = NULL;
-	bool started = false;
+	bool again = false;
 	const char *message;
 	Settings settings;
 	Options options;
@@ -344,12 +345,12 @@ int main(int argc, char *argv[])
 
 	r = sd_event_default(&event);
 	if (r >= 0)
-		r = serve(event, &options, &settings, &started);
+		r = serve(event, &options, &settings, &again);
 	sd_event_unref(event);
 	allow_leak_check();
 	if (r < 0) {
 		log_cannot_serve("ended: %s", strerror(-r));
-		return started ? EXIT_FAILURE : EXIT_NOT_STARTED;
+		return again ? EXIT_FAILURE : EXIT_NOT_STARTED;
 	}
 	return EXIT_SUCCESS;
 }

@@ -230,6 +230,14 @@ check "the bus is restarted once more" within 10 restarted_from "$pid"
 target_call 10
 check "and the session is there once more" within 5 is 't 30' of_session Hits
 check "with a ring that is taken" fails call_session TakeHits
+systemctl reset-failed bpcondd
+systemctl stop testbus.socket testbus
+within 5 fails is_active
+sleep 1
+target_call 10
+systemctl start testbus.socket
+check "a bus that is away for longer comes back, and the daemon to it" within 10 is_active
+check "the session has waited for it" within 5 is 't 40' of_session Hits
 check "it can be closed" call_session Close
 end_holder
 no_drop_ins
