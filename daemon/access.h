@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "daemon/bpf_tasks.h"
+#include "daemon/task_reader.h"
 #include "daemon/process.h"
 #include "daemon/refusal.h"
 

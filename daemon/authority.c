@@ -232,12 +232,45 @@ static int rule_dumpable(const AuthorityQuestion *question, Refusal *refusal)
 	for (size_t i = 0; i < target->n_tasks; i++) {
 		const struct task_facts *task = &target->tasks[i];
 
-		if (task_has_memory(task) && (task->facts & TASK_DUMPABLE) == 0)
+		if (task_has_memory(task) &&
+		    (task->facts & (TASK_DUMPABLE | TASK_DUMPABLE_UNKNOWN)) == 0)
 			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
 				      "process %u (seen at thread %u) is not dumpable: it was set-"
 				      "user-ID, its program file is unreadable, or it asked for it "
 				      "by prctl(PR_SET_DUMPABLE); an administrator can debug it",
 				      task->tgid, task->tid);
+	}
+	return 0;
+}
+
+static const char without_btf[] =
+	"on a kernel without BTF (CONFIG_DEBUG_INFO_BTF); an administrator can allow it";
+
+/* What could not be seen counts as not so: asked after those rules that name a better reason. */
+static int rule_facts_are_known(const AuthorityQuestion *question, Refusal *refusal)
+{
+	const TaskFactsList *const lists[] = {question->caller, question->target};
+
+	for (size_t l = 0; l < 2; l++)
+		for (size_t i = 0; i < lists[l]->n_tasks; i++) {
+			const struct task_facts *task = &lists[l]->tasks[i];
+
+			if (task->facts & TASK_USERNS_UNKNOWN)
+				return refuse(
+					refusal, REFUSED_NOT_AUTHORIZED,
+					"nobody can tell whether thread %u of the %s (process %u) "
+					"is in bpcondd's own user namespace or in a sandbox, %s",
+					task->tid, l == 0 ? "caller" : "target", task->tgid,
+					without_btf);
+		}
+	for (size_t i = 0; i < question->target->n_tasks; i++) {
+		const struct task_facts *task = &question->target->tasks[i];
+
+		if (task_has_memory(task) && task->facts & TASK_DUMPABLE_UNKNOWN)
+			return refuse(refusal, REFUSED_NOT_AUTHORIZED,
+				      "nobody can tell whether process %u (seen at thread %u), "
+				      "which is root's, is dumpable, %s",
+				      task->tgid, task->tid, without_btf);
 	}
 	return 0;
 }
@@ -368,6 +401,7 @@ int authority_judge(const AuthorityQuestion *question, Refusal *refusal)
 		{rule_target_not_overridden, true},
 		{rule_yama_allows_any, false},
 		{rule_yama, true},
+		{rule_facts_are_known, true},
 		{rule_caller_unconfined, true},
 	};
 

@@ -180,6 +180,13 @@ int event_set_adopt(const StoredEvent *records, int *fds, size_t n, bool lent, C
 	return 0;
 }
 
+int exec_watch_adopt(int fd, void **ret_memory)
+{
+	if (!is_kind(fd, "anon_inode:[perf_event]"))
+		return -EBADMSG;
+	return exec_watch_map(fd, ret_memory);
+}
+
 void break_up(int fd)
 {
 	struct bpf_map_info info;

@@ -31,6 +31,10 @@ int filter_adopt(const StoredFilter *record, int *fds, Filter **ret);
 int event_set_adopt(const StoredEvent *records, int *fds, size_t n, bool lent, Charge *charge,
 		    EventSet *ret);
 
+/* Makes an exec watch pollable again; the descriptor (borrowed) must be a perf event's. Return: 0 and
+ * *ret_memory; -EBADMSG; another negative errno. */
+int exec_watch_adopt(int fd, void **ret_memory);
+
 /* A session's ring: whether it is one, of that size. Return: 0; -EBADMSG. */
 int ring_check(int ring_fd, uint64_t bytes);
 

@@ -17,6 +17,7 @@
 #include "bpf/alive.h"
 #include "daemon/bpf_alive.h"
 #include "daemon/util.h"
+#include "kernel/types.h"
 
 #define READ_BYTES 32768
 
@@ -35,7 +36,7 @@ int alive_reader_new(AliveReader **ret)
 {
 	AliveReader *reader;
 
-	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+	if (!kernel_has_types())
 		return -EOPNOTSUPP;
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)

@@ -33,15 +33,12 @@
 #include <linux/perf_event.h>
 
 #include "bpf/machine.h"
-#include "daemon/bpf_attach.h"
+#include "daemon/bpf_attach_parts.h"
 #include "daemon/supported.h"
 #include "daemon/unsettled.h"
 #include "daemon/util.h"
 
-/* How long to wait for threads to leave clone(2). One that takes longer is not starting a thread:
- * clone3(2) does not show its flags, and a vfork(2) sleeps in it until its child calls exec. */
-#define OPEN_WAIT_USEC 20000 /* for a target to leave execve(2) */
-#define SETTLE_USEC       100000
+#define OPEN_WAIT_USEC    20000 /* for a target to leave execve(2) */
 #define SETTLE_PAUSE_USEC 50
 /* After so long without a round that found nothing to do, the target is refused. */
 #define GIVE_UP_USEC 500000
@@ -114,7 +111,7 @@ int refuse_executing(Refusal *refusal)
 		      "The target is executing another program: open a new session when it runs.");
 }
 
-static int refuse_too_fast(const Process *target, Refusal *refusal)
+int attach_refuse_too_fast(const Process *target, Refusal *refusal)
 {
 	return refuse(refusal, REFUSED_NOT_SUPPORTED,
 		      "Process %d has too many threads, or starts and ends them too fast, to be "
@@ -149,10 +146,8 @@ static void event_set_close(const EventSet *set, const ThreadEvent *event)
 		charge_take_away(set->charge, QUOTA_EVENTS, 1);
 }
 
-/* Adds an event, which is charged already. Return: as event_set_open; -ESRCH when the thread has
- * ended. */
-static int event_set_add(EventSet *set, const struct perf_event_attr *attr, pid_t tid,
-			 const Filter *filter, Refusal *refusal)
+int event_set_add(EventSet *set, const struct perf_event_attr *attr, pid_t tid,
+		  const Filter *filter, Refusal *refusal)
 {
 	ThreadEvent event;
 	int r;
@@ -173,8 +168,7 @@ static int event_set_add(EventSet *set, const struct perf_event_attr *attr, pid_
 	return 0;
 }
 
-/* Makes room for so many more, and charges them. Return: 0; REFUSED_QUOTA_EXCEEDED; -ENOMEM. */
-static int event_set_reserve(EventSet *set, size_t n, Refusal *refusal)
+int event_set_reserve(EventSet *set, size_t n, Refusal *refusal)
 {
 	ThreadEvent *grown;
 
@@ -204,8 +198,21 @@ static ThreadEvent *event_set_find(const EventSet *set, uint64_t id)
 	return bsearch(&key, set->events, set->n_events, sizeof(key), compare_events);
 }
 
+/* What its reader could not see is taken for what event_set_open has made sure of. */
+static bool should_be_covered(const EventSet *set, const struct task_facts *task)
+{
+	if (task->facts & TASK_EXITING)
+		return false;
+	for (size_t i = 0; !set->inherited && i < set->n_events; i++)
+		if (set->events[i].tid == (pid_t)task->tid)
+			return true;
+	return set->inherited;
+}
+
 bool event_set_covers(const EventSet *set, const struct task_facts *task)
 {
+	if (task->facts & TASK_EVENTS_UNKNOWN)
+		return should_be_covered(set, task);
 	for (size_t i = 0; i < task->n_events; i++)
 		if (event_set_find(set, task->events[i].id))
 			return true;
@@ -281,7 +288,7 @@ static bool prune(EventSet *set, const TaskFactsList *tasks)
 	return kept < n;
 }
 
-static bool is_wanted(const Spec *spec, const struct task_facts *task)
+bool attach_is_wanted(const Spec *spec, const struct task_facts *task)
 {
 	pid_t tid = task->tid;
 
@@ -295,7 +302,7 @@ static bool is_wanted(const Spec *spec, const struct task_facts *task)
 	return false;
 }
 
-static int check_named_threads(const Spec *spec, const TaskFactsList *tasks, pid_t pid,
+int attach_check_named_threads(const Spec *spec, const TaskFactsList *tasks, pid_t pid,
 			       Refusal *refusal)
 {
 	for (size_t i = 0; i < spec->n_threads; i++) {
@@ -315,7 +322,7 @@ static size_t count_missing(const TaskFactsList *tasks, const Spec *spec, const 
 	size_t n = 0;
 
 	for (size_t i = 0; i < tasks->n_tasks; i++)
-		if (is_wanted(spec, &tasks->tasks[i]) && !event_set_covers(set, &tasks->tasks[i]))
+		if (attach_is_wanted(spec, &tasks->tasks[i]) && !event_set_covers(set, &tasks->tasks[i]))
 			n++;
 	return n;
 }
@@ -334,14 +341,14 @@ static int attach_missing(const TaskFactsList *tasks, const Process *target, con
 		return 0;
 	*done = false;
 	if (now_usec() - start > GIVE_UP_USEC)
-		return refuse_too_fast(target, refusal);
+		return attach_refuse_too_fast(target, refusal);
 	r = event_set_reserve(set, missing, refusal);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < tasks->n_tasks; i++) {
 		const struct task_facts *task = &tasks->tasks[i];
 
-		if (!is_wanted(spec, task) || event_set_covers(set, task))
+		if (!attach_is_wanted(spec, task) || event_set_covers(set, task))
 			continue;
 		if (task->facts & TASK_EVENTS_CUT) {
 			r = refuse(refusal, REFUSED_NOT_SUPPORTED,
@@ -378,7 +385,7 @@ static int attach_round(TaskReader *reader, const Process *target, const Spec *s
 	if (r != 0)
 		return r;
 	if (set->n_events == 0) {
-		r = check_named_threads(spec, &tasks, target->pid, refusal);
+		r = attach_check_named_threads(spec, &tasks, target->pid, refusal);
 		if (r != 0)
 			return r;
 	}
@@ -400,8 +407,17 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 	const struct perf_event_attr attr = breakpoint_attr(spec);
 	const unsigned long long start = now_usec();
 	_cleanup_(unsettled_clear) Unsettled unsettled = {};
-	_cleanup_(event_set_clear) EventSet set = {.charge = charge};
+	_cleanup_(event_set_clear) EventSet set = {.charge = charge, .inherited = !spec->threads};
 
+	if (!task_reader_sees_all(reader)) {
+		int r = event_set_open_still(reader, target, spec, filter, &attr, &set, refusal);
+
+		if (r != 0)
+			return r;
+		*ret = set;
+		set = (EventSet){};
+		return 0;
+	}
 	for (;;) {
 		unsigned long long spent = now_usec() - start;
 		bool done = false;
@@ -411,10 +427,10 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 				 &done, refusal);
 		if (r != 0)
 			return r;
-		if (done && (unsettled.n_tids == 0 || spent > SETTLE_USEC))
+		if (done && (unsettled.n_tids == 0 || spent > ATTACH_SETTLE_USEC))
 			break;
 		if (!done && spent > GIVE_UP_USEC)
-			return refuse_too_fast(target, refusal);
+			return attach_refuse_too_fast(target, refusal);
 		if (done)
 			sleep_usec(SETTLE_PAUSE_USEC);
 	}
@@ -431,8 +447,9 @@ void event_set_clear(EventSet *set)
 	*set = (EventSet){};
 }
 
-static int event_set_ioctl(EventSet *set, unsigned long request)
+int event_set_ioctl(EventSet *set, bool on)
 {
+	const unsigned long request = on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE;
 	int result = 0;
 
 	for (size_t i = 0; i < set->n_events; i++)
@@ -443,7 +460,7 @@ static int event_set_ioctl(EventSet *set, unsigned long request)
 
 int event_set_switch_off(EventSet *set)
 {
-	return event_set_ioctl(set, PERF_EVENT_IOC_DISABLE);
+	return event_set_ioctl(set, false);
 }
 
 /*
@@ -455,18 +472,19 @@ int event_set_switch_off(EventSet *set)
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 {
-	const unsigned long request = on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE;
 	const unsigned long long start = now_usec();
 	_cleanup_(unsettled_clear) Unsettled unsettled = {};
 	bool switched = false;
 	int r;
 
+	if (!task_reader_sees_all(reader))
+		return event_set_switch_still(set, reader, pid, on);
 	for (;;) {
 		_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 		unsigned long long spent;
 
 		if (!switched) {
-			r = event_set_ioctl(set, request);
+			r = event_set_ioctl(set, on);
 			if (r < 0)
 				return r;
 		}
@@ -490,7 +508,7 @@ int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 			if (r < 0)
 				return r;
 		}
-		if (unsettled.n_tids == 0 || spent > SETTLE_USEC)
+		if (unsettled.n_tids == 0 || spent > ATTACH_SETTLE_USEC)
 			return 0;
 		sleep_usec(SETTLE_PAUSE_USEC);
 	}
@@ -514,6 +532,16 @@ int event_set_read_traps(const EventSet *set, uint64_t *ret)
 	return 0;
 }
 
+int exec_watch_map(int fd, void **ret_memory)
+{
+	void *memory = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_memory = memory;
+	return 0;
+}
+
 int exec_watch_open(pid_t tid, void **ret_memory)
 {
 	struct perf_event_attr attr = {
@@ -525,17 +553,20 @@ int exec_watch_open(pid_t tid, void **ret_memory)
 		.remove_on_exec = 1,
 	};
 	_cleanup_close_ int fd = -EBADF;
-	void *memory;
+	int r;
 
 	fd = event_open(&attr, tid);
 	if (fd < 0)
 		return fd;
-	/* Without a mapping a perf descriptor always polls POLLHUP. */
-	memory = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	*ret_memory = memory;
-	return take_fd(&fd);
+	r = exec_watch_map(fd, ret_memory);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+bool exec_watch_is_over(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd};
+
+	return poll(&poll_fd, 1, 0) != 0;
 }
 
 void exec_watch_close(int fd, void *memory)

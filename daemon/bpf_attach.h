@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "daemon/bpf_filter.h"
-#include "daemon/bpf_tasks.h"
+#include "daemon/task_reader.h"
 #include "daemon/charge.h"
 #include "daemon/process.h"
 #include "daemon/refusal.h"
@@ -34,12 +34,14 @@ typedef struct EventSet {
 	ThreadEvent *events;
 	size_t n_events;
 	Charge *charge; /* not owned; each event is counted */
+	bool inherited; /* by threads that are started later */
 } EventSet;
 
 /*
  * Opens the events of a breakpoint, disabled, with the filter attached, such that each thread of
  * the process that the spec names carries exactly one: with "all", also each that is being started
- * meanwhile. May sleep for some tens of milliseconds where the target starts threads without pause.
+ * meanwhile. May sleep for some tens of milliseconds where the target starts threads without pause; where the
+ * reader does not see all, for 0.1 s where threads run, and no thread may start meanwhile.
  *
  * `charge` is borrowed for the set's life.
  *
@@ -62,11 +64,15 @@ void event_set_clear(EventSet *set);
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on);
 
-/* Disables the events at once. One of a thread that is being started may be missed: its traps go on. Return:
- * 0; negative errno. */
+/* Switches the events that there are at once. One of a thread that is being started may be missed. Return: 0;
+ * negative errno. */
+int event_set_ioctl(EventSet *set, bool on);
+
+/* Disables them so: the traps of one that is missed go on. Return: the same. */
 int event_set_switch_off(EventSet *set);
 
-/* Whether every event of the set that a thread among `tasks` carries is on, or off. */
+/* Whether every event of the set that a thread among `tasks` carries is on, or off. Not to be asked of
+ * what a reader read that does not see events. */
 bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on);
 
 /* Threads among `tasks` that carry one of the set's events. */
@@ -86,6 +92,13 @@ int event_set_read_traps(const EventSet *set, uint64_t *ret);
  */
 int exec_watch_open(pid_t tid, void **ret_memory);
 void exec_watch_close(int fd, void *memory);
+
+/* What makes it pollable: without a mapping a perf descriptor always polls POLLHUP. Return: 0 and
+ * *ret_memory; negative errno. */
+int exec_watch_map(int fd, void **ret_memory);
+
+/* Whether the thread has ended or executed, as of now. */
+bool exec_watch_is_over(int fd);
 
 /* The text for a target that does not leave execve(2). */
 int refuse_executing(Refusal *refusal);

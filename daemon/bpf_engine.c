@@ -15,6 +15,7 @@
 #include "filter.skel.h"
 #include "filter_lent.skel.h"
 #include "filter_task.skel.h"
+#include "kernel/types.h"
 
 /* The inode number of the initial pid namespace (PROC_PID_INIT_INO in the kernel's sources). */
 #define INITIAL_PIDNS_INO 0xEFFFFFFCU
@@ -118,7 +119,7 @@ int filter_engine_new(FilterEngine **ret)
 	}
 	engine->user_template = TEMPLATE_OF(engine->user, filter);
 
-	if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) {
+	if (kernel_has_types()) {
 		engine->task = LOAD_TEMPLATE(filter_task, engine->n_slots);
 		if (!engine->task) {
 			r = -errno;

@@ -21,36 +21,34 @@
 /* A walk over a process whose threads end all the time is cut short now and then. */
 #define MAX_TRIES 1000
 
-struct TaskReader {
+struct BpfTasks {
 	struct tasks_bpf *skeleton;
 };
 
-int task_reader_new(TaskReader **ret)
+int bpf_tasks_new(BpfTasks **ret)
 {
-	TaskReader *reader;
+	BpfTasks *reader;
 	int r;
 
-	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
-		return -EOPNOTSUPP;
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return -ENOMEM;
 	reader->skeleton = tasks_bpf__open();
 	if (!reader->skeleton) {
 		r = -errno;
-		task_reader_free(reader);
+		bpf_tasks_free(reader);
 		return r;
 	}
 	r = tasks_bpf__load(reader->skeleton);
 	if (r < 0) {
-		task_reader_free(reader);
+		bpf_tasks_free(reader);
 		return r;
 	}
 	*ret = reader;
 	return 0;
 }
 
-TaskReader *task_reader_free(TaskReader *reader)
+BpfTasks *bpf_tasks_free(BpfTasks *reader)
 {
 	if (!reader)
 		return NULL;
@@ -98,24 +96,15 @@ static int split_records(const char *buffer, size_t size, TaskFactsList *ret)
 {
 	const size_t head = offsetof(struct task_facts, events);
 	TaskFactsList list = {};
-	size_t room = 0;
 
 	while (size > 0) {
 		struct task_facts *task;
 		size_t events;
 
-		if (list.n_tasks == room) {
-			size_t more = room ? room * 2 : 4;
-			void *grown = reallocarray(list.tasks, more, sizeof(*task));
-
-			if (!grown) {
-				task_facts_clear(&list);
-				return -ENOMEM;
-			}
-			list.tasks = grown;
-			room = more;
+		if (task_facts_add(&list, &task) < 0) {
+			task_facts_clear(&list);
+			return -ENOMEM;
 		}
-		task = &list.tasks[list.n_tasks];
 		if (size < head)
 			goto broken;
 		memcpy(task, buffer, head);
@@ -125,7 +114,6 @@ static int split_records(const char *buffer, size_t size, TaskFactsList *ret)
 		memcpy(task->events, buffer + head, events);
 		buffer += head + events;
 		size -= head + events;
-		list.n_tasks++;
 	}
 	*ret = list;
 	return 0;
@@ -134,7 +122,7 @@ broken:
 	return -EIO;
 }
 
-static int read_once(TaskReader *reader, pid_t pid, TaskFactsList *ret)
+static int read_once(BpfTasks *reader, pid_t pid, TaskFactsList *ret)
 {
 	union bpf_iter_link_info info = {.task.pid = pid};
 	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info,
@@ -157,10 +145,8 @@ static int read_once(TaskReader *reader, pid_t pid, TaskFactsList *ret)
 	return split_records(buffer, size, ret);
 }
 
-int task_reader_read(TaskReader *reader, pid_t pid, TaskFactsList *ret)
+int bpf_tasks_read(BpfTasks *reader, pid_t pid, TaskFactsList *ret)
 {
-	if (!reader)
-		return -EOPNOTSUPP;
 	for (int i = 0; i < MAX_TRIES; i++) {
 		TaskFactsList list;
 		int r;
@@ -182,10 +168,4 @@ int task_reader_read(TaskReader *reader, pid_t pid, TaskFactsList *ret)
 		task_facts_clear(&list);
 	}
 	return -EBUSY;
-}
-
-void task_facts_clear(TaskFactsList *list)
-{
-	free(list->tasks);
-	*list = (TaskFactsList){};
 }

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Reads the facts about every thread of a process from the kernel itself, by the BPF iterator of
- * bpf/tasks.bpf.c. Works on any process, whoever owns it: what is done with the answer is for
- * authority.c and bpf_attach.c to decide.
- */
+/* Reads the facts about threads by the BPF iterator of bpf/tasks.bpf.c. */
 #ifndef BPF_TASKS_H_DAEMON
 #define BPF_TASKS_H_DAEMON
 
@@ -11,22 +7,13 @@
 
 #include "daemon/task_facts.h"
 
-typedef struct TaskReader TaskReader;
+typedef struct BpfTasks BpfTasks;
 
-/* Loads the iterator. Return: 0 and *ret (task_reader_free); -EOPNOTSUPP on a kernel without BTF;
- * another negative errno. */
-int task_reader_new(TaskReader **ret);
-TaskReader *task_reader_free(TaskReader *reader);
+/* Loads the iterator, which takes the kernel's BTF. Return: 0 and *ret (bpf_tasks_free); negative errno. */
+int bpf_tasks_new(BpfTasks **ret);
+BpfTasks *bpf_tasks_free(BpfTasks *tasks);
 
-/*
- * Every thread of the process `pid` (in the daemon's pid namespace) as it is now.
- *
- * Return: 0 and *ret (task_facts_clear); -EOPNOTSUPP without a reader (NULL: the kernel has no BTF to make
- * one with); -ESRCH when there is no such process; -EBUSY when its
- * threads end so fast that they cannot be walked over; another negative errno.
- */
-int task_reader_read(TaskReader *reader, pid_t pid, TaskFactsList *ret);
-
-void task_facts_clear(TaskFactsList *list);
+/* Return: as task_reader_read. */
+int bpf_tasks_read(BpfTasks *tasks, pid_t pid, TaskFactsList *ret);
 
 #endif

@@ -49,9 +49,8 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 	r = filter_engine_new(&broker->engine);
 	if (r < 0)
 		goto fail;
-	/* Without BTF there is none, and whoever wants a session is told so. */
 	r = task_reader_new(&broker->reader);
-	if (r < 0 && r != -EOPNOTSUPP)
+	if (r < 0)
 		goto fail;
 	*ret = broker;
 	return 0;

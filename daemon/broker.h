@@ -11,7 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/bpf_engine.h"
-#include "daemon/bpf_tasks.h"
+#include "daemon/task_reader.h"
 #include "daemon/charge.h"
 #include "daemon/process.h"
 #include "daemon/quota.h"
@@ -66,7 +66,7 @@ typedef struct BrokerHooks {
 
 struct Broker {
 	sd_event *event;    /* borrowed */
-	TaskReader *reader; /* NULL on a kernel without BTF */
+	TaskReader *reader;
 	FilterEngine *engine;
 	Features features; /* see broker_features */
 	QuotaTable *quota;

@@ -186,6 +186,8 @@ static int ask_to_open(Caller *caller, Pending *pending, const Refusal *rule,
 	Refusal refusal;
 	int r = 0;
 
+	/* Whoever is asked answers for the program that runs now. */
+	pending->target.exec_strictly = true;
 	if (!pending->target.exec_id)
 		r = process_pin_exec(&pending->target, reader, &refusal);
 	if (r == 0)

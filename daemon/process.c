@@ -7,7 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/bpf_adopt.h"
+#include "daemon/bpf_attach.h"
 #include "daemon/process.h"
+#include "daemon/supported.h"
 #include "daemon/util.h"
 
 /* The number behind a key at the start of a line of a /proc file. Return: 0, -ENODATA. */
@@ -170,13 +173,31 @@ int process_adopt(int *fd, pid_t pid, uint64_t exec_id, Process *ret)
 		return -EBADMSG;
 	if (r < 0)
 		return r;
-	*ret = (Process){.pid = pid, .pidfd = take_fd(fd), .exec_id = exec_id};
+	*ret = PROCESS_NONE;
+	ret->pid = pid;
+	ret->pidfd = take_fd(fd);
+	ret->exec_id = exec_id;
+	return 0;
+}
+
+int process_adopt_exec(int *fd, Process *process)
+{
+	int r;
+
+	r = exec_watch_adopt(*fd, &process->exec_memory);
+	if (r < 0)
+		return r;
+	process->exec_fd = take_fd(fd);
 	return 0;
 }
 
 void process_clear(Process *process)
 {
 	process->pidfd = close_fd(process->pidfd);
+	if (process->exec_memory)
+		exec_watch_close(process->exec_fd, process->exec_memory);
+	process->exec_memory = NULL;
+	process->exec_fd = -EBADF;
 }
 
 bool process_has_exited(const Process *process)
@@ -186,6 +207,40 @@ bool process_has_exited(const Process *process)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
+static int refuse_executed(const Process *process, Refusal *refusal)
+{
+	return refuse(refusal, REFUSED_TARGET_EXITED,
+		      "Process %d has executed another program: open a new session.", process->pid);
+}
+
+/* Whether what was just read is of the program that was pinned, if one was. Return: 0; a refusal. */
+static int check_exec(const Process *process, const TaskReader *reader, const TaskFactsList *tasks,
+		      Refusal *refusal)
+{
+	const struct task_facts *first = &tasks->tasks[0];
+
+	if (!process->exec_id)
+		return 0;
+	if (task_reader_sees_all(reader)) {
+		for (size_t i = 0; i < tasks->n_tasks; i++)
+			if (tasks->tasks[i].exec_id != process->exec_id)
+				return refuse_executed(process, refusal);
+		return 0;
+	}
+	if (process->exec_memory && !exec_watch_is_over(process->exec_fd))
+		return 0;
+	if (!(first->facts & TASK_EXITING))
+		return refuse_executed(process, refusal);
+	if (process->exec_strictly)
+		return refuse(refusal, REFUSED_NOT_AUTHORIZED,
+			      "an administrator cannot allow it either, since the first thread of "
+			      "process %d has ended, and on a kernel without BTF nobody can tell "
+			      "then whether it is still the program that was asked about; debug it "
+			      "on a kernel built with CONFIG_DEBUG_INFO_BTF",
+			      process->pid);
+	return 0;
+}
+
 int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret, Refusal *refusal)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
@@ -193,12 +248,12 @@ int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret,
 	int looked, r;
 
 	r = task_reader_read(reader, process->pid, &tasks);
-	if (r == -EOPNOTSUPP)
-		return refuse(refusal, REFUSED_NOT_SUPPORTED,
-			      "This kernel has no BTF (/sys/kernel/btf/vmlinux), without which "
-			      "nobody can tell surely who may debug whom: /proc does not show the "
-			      "user namespace of a process. Run a kernel built with "
-			      "CONFIG_DEBUG_INFO_BTF.");
+	if (r == -EBUSY)
+		return refuse(
+			refusal, REFUSED_NOT_SUPPORTED,
+			"Process %d starts and ends threads too fast to be looked at: stop it "
+			"(SIGSTOP) meanwhile.",
+			process->pid);
 	if (r < 0 && r != -ESRCH)
 		return r;
 	looked = r;
@@ -215,14 +270,28 @@ int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret,
 			"allowed to debug it; only root can, by other means.",
 			process->pid);
 
-	for (size_t i = 0; process->exec_id && i < tasks.n_tasks; i++)
-		if (tasks.tasks[i].exec_id != process->exec_id)
-			return refuse(
-				refusal, REFUSED_TARGET_EXITED,
-				"Process %d has executed another program: open a new session.",
-				process->pid);
+	r = check_exec(process, reader, &tasks, refusal);
+	if (r != 0)
+		return r;
 	*ret = tasks;
 	tasks = (TaskFactsList){};
+	return 0;
+}
+
+/* Has an event on the first thread, if that lives, stand for the exec. Return: as process_pin_exec. */
+static int pin_by_event(Process *process, Refusal *refusal)
+{
+	int r;
+
+	r = exec_watch_open(process->pid, &process->exec_memory);
+	if (r == -EACCES || r == -EPERM)
+		return refuse_perf(refusal, r);
+	if (r == -EINTR)
+		return refuse_executing(refusal);
+	if (r < 0 && r != -ESRCH)
+		return r;
+	process->exec_fd = r == -ESRCH ? -EBADF : r;
+	process->exec_id = PROCESS_PINNED;
 	return 0;
 }
 
@@ -231,9 +300,16 @@ int process_pin_exec(Process *process, TaskReader *reader, Refusal *refusal)
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	int r;
 
+	/* The event first: then that it is on this very process is found by looking. */
+	if (!task_reader_sees_all(reader)) {
+		r = pin_by_event(process, refusal);
+		if (r != 0)
+			return r;
+	}
 	r = process_look(process, reader, &tasks, refusal);
 	if (r != 0)
 		return r;
-	process->exec_id = tasks.tasks[0].exec_id;
+	if (task_reader_sees_all(reader))
+		process->exec_id = tasks.tasks[0].exec_id;
 	return 0;
 }

@@ -233,6 +233,13 @@ static bool resume_breakpoints(Session *session)
 	if (task_reader_read(broker->reader, session->target.pid, &tasks) < 0)
 		return false;
 	for (Breakpoint *at = session->breakpoints; at; at = at->next) {
+		/* Where nobody sees it, the switching is gone through with. */
+		if (!task_reader_sees_all(broker->reader)) {
+			if (!at->spec->events)
+				event_set_ioctl(&at->events, at->enabled);
+			limits = limits || (at->enabled && at->spec->limit);
+			continue;
+		}
 		/* What a client has taken it may have switched itself. */
 		if (!at->spec->events && !event_set_is(&at->events, &tasks, at->enabled)) {
 			breakpoint_disable(at);

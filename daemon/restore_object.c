@@ -91,6 +91,8 @@ static int adopt_events(Breakpoint *breakpoint, const StoredBreakpoint *record, 
 			    breakpoint->charge, &breakpoint->events);
 	if (r < 0)
 		charge_take_away(breakpoint->charge, QUOTA_EVENTS, record->n_events);
+	else
+		breakpoint->events.inherited = !breakpoint->spec->threads;
 	return r;
 }
 
@@ -256,6 +258,13 @@ static int adopt_parts(Session *session, const StoredSession *record, int *fds)
 	r = process_adopt(&fds[0], record->target_pid, record->target_exec_id, &session->target);
 	if (r < 0)
 		return r;
+	session->target.exec_strictly = session->approved;
+	if (record->flags & STORED_HAS_EXEC_WATCH) {
+		r = process_adopt_exec(&fds[2 + (record->owner.name[0] != '\0')],
+				       &session->target);
+		if (r < 0)
+			return r;
+	}
 	amounts.of[QUOTA_SESSIONS] = 1;
 	amounts.of[QUOTA_RING_BYTES] = record->ring_bytes;
 	r = charge_restore(broker->charges, session->owner.uid, &amounts, &session->charge);

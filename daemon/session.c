@@ -187,7 +187,7 @@ int session_open(Broker *broker, const SessionOwner *owner, Process *target, boo
 	if (r != 0) {
 		/* The caller keeps the target. */
 		if (session) {
-			target->exec_id = session->target.exec_id;
+			*target = session->target;
 			session->target = PROCESS_NONE;
 		}
 		if (session)

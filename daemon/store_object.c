@@ -115,8 +115,9 @@ static uint32_t count_breakpoints(const Session *session)
 
 static uint32_t session_flags(const Session *session)
 {
-	uint32_t flags =
-		(session->approved ? STORED_APPROVED : 0) | (session->linger ? STORED_LINGERS : 0);
+	uint32_t flags = (session->approved ? STORED_APPROVED : 0) |
+			 (session->linger ? STORED_LINGERS : 0) |
+			 (session->target.exec_memory ? STORED_HAS_EXEC_WATCH : 0);
 
 	if (session->hits_use == HITS_TAKEN)
 		flags |= STORED_RING_TAKEN;
@@ -164,13 +165,16 @@ static int add_session(FdList *list, const Session *session, const Unsent *unsen
 	memcpy(record.client, session->client, sizeof(record.client));
 	if (record.flags & STORED_HAS_SINK)
 		n_sink_fds = sink_descriptors(forward_sink(session->forward), sink_fds);
-	record.header.n_fds += (session->owner.mark != NULL) + n_sink_fds;
+	record.header.n_fds += (session->owner.mark != NULL) +
+			       (session->target.exec_memory != NULL) + n_sink_fds;
 	r = add_record(list, &record.header, sizeof(record), unsent ? unsent->bytes : NULL,
 		       record.unsent_bytes);
 	if (r == 0)
 		r = add_all(list, fds, 2);
 	if (r == 0 && session->owner.mark)
 		r = add_fd(list, session->owner.process->pidfd);
+	if (r == 0 && session->target.exec_memory)
+		r = add_fd(list, session->target.exec_fd);
 	return r == 0 ? add_all(list, sink_fds, n_sink_fds) : r;
 }
 

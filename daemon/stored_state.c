@@ -85,7 +85,8 @@ static bool session_is_whole(const StoredSession *record)
 	return record->number > 0 && record->target_pid > 0 && record->target_exec_id > 0 &&
 	       owner_is_whole(&record->owner, !(flags & STORED_LINGERS)) &&
 	       is_text(record->client, sizeof(record->client)) &&
-	       record->header.n_fds == 2U + (record->owner.name[0] != '\0') + n_sink_fds;
+	       record->header.n_fds == 2U + (record->owner.name[0] != '\0') +
+					       !!(flags & STORED_HAS_EXEC_WATCH) + n_sink_fds;
 }
 
 static bool breakpoint_is_whole(const StoredBreakpoint *record)

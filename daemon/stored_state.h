@@ -60,12 +60,14 @@ enum {
 	/* The daemon left in order: it has read no hit since this was written. */
 	STORED_LEFT = 1 << 6,
 	STORED_SINK_IS_PIPE = 1 << 7, /* with STORED_HAS_SINK */
-	STORED_SESSION_FLAGS = (1 << 8) - 1,
+	STORED_HAS_EXEC_WATCH = 1 << 8, /* on a kernel without BTF */
+	STORED_SESSION_FLAGS = (1 << 9) - 1,
 };
 
 /* Then what was taken out of the ring and not yet delivered, unsent_bytes as forward.h has it. Followed
- * by: the target's pidfd, the ring, the owner's pidfd if there is an owner, the sink if there is one: a socket, or of a pipe
- * what pipe_relay.h has, never the pipe. */
+ * by: the target's pidfd, the ring, the owner's pidfd if there is an owner, the event that stands for the
+ * target's exec if there is one (process.h), the sink if there is one: a socket, or of a pipe what pipe_relay.h
+ * has, never the pipe. */
 typedef struct StoredSession {
 	StoredHeader header;
 	uint32_t number;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/bpf_tasks.h"
+#include "daemon/task_reader.h"
 #include "daemon/process.h"
 
 typedef struct TargetWatch TargetWatch;

@@ -17,6 +17,7 @@
 
 #include "kernel/events.h"
 #include "kernel/features.h"
+#include "kernel/types.h"
 
 #define TRAPS 8
 /* After so long the child is ended: a kernel on which a trap never ends must not hold the caller up. */
@@ -266,8 +267,7 @@ static bool try_btf(void)
 {
 	Verdict task = VERDICT_NONE;
 
-	/* Programs find the kernel's types there, at load. */
-	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+	if (!kernel_has_types())
 		return false;
 	if (verdict_new(VERDICT_TASK, 0, &task) < 0)
 		return false;

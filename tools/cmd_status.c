@@ -47,6 +47,23 @@ static void print_paranoid(struct json_object *features)
 		       paranoid);
 }
 
+/* As man page and refusals say it, for who looks here first. */
+static void print_types(struct json_object *features)
+{
+	if (json_object_get_boolean(member(features, "btf")))
+		return;
+	printf("Without BTF (CONFIG_DEBUG_INFO_BTF):\n"
+	       "  No filter is lent (LendFilter, only-when-traced), and \"kernel-accesses\" is "
+	       "refused.\n"
+	       "  Where the kernel has user namespaces, or the target is root's, an administrator "
+	       "decides\n"
+	       "  about each session (org.bpcond1.attach-other).\n"
+	       "  A process that starts threads all the time has to be stopped (SIGSTOP) while a "
+	       "session "
+	       "is\n"
+	       "  opened or a breakpoint added or switched.\n");
+}
+
 static void print_status(const Tool *tool, struct json_object *properties)
 {
 	printf("bpcondd ");
@@ -55,6 +72,7 @@ static void print_status(const Tool *tool, struct json_object *properties)
 	       tool->bus != NULL ? tool->bus : "");
 	print_table("This kernel:", member(properties, "Features"));
 	print_paranoid(member(properties, "Features"));
+	print_types(member(properties, "Features"));
 	print_table("Limits for each user:", member(properties, "Limits"));
 	printf("Open now: %d sessions, %d breakpoints\n",
 	       json_object_get_int(member(properties, "Sessions")),

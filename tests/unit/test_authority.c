@@ -143,6 +143,58 @@ START_TEST(test_each_id)
 }
 END_TEST
 
+/* What nobody could see counts as not so, of every thread on both sides, until an administrator says yes;
+ * and a rule that names a better reason comes first. */
+START_TEST(test_unknown)
+{
+	for (size_t thread = 0; thread < N_THREADS; thread++) {
+		char who[32];
+		Scene scene;
+
+		scene_set(&scene);
+		scene.target_tasks[thread].facts |= TASK_USERNS_UNKNOWN;
+		snprintf(who, sizeof(who), "thread %u of the target", TARGET + (uint32_t)thread);
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, who, "user namespace");
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, who, "CONFIG_DEBUG_INFO_BTF");
+		scene.question.approved = true;
+		expect_allowed(&scene);
+
+		scene_set(&scene);
+		scene.caller_tasks[thread].facts |= TASK_USERNS_UNKNOWN;
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "of the caller", "user namespace");
+		scene.question.approved = true;
+		expect_allowed(&scene);
+
+		scene_set(&scene);
+		scene.target_tasks[thread].facts &= ~(uint32_t)TASK_DUMPABLE;
+		scene.target_tasks[thread].facts |= TASK_DUMPABLE_UNKNOWN;
+		snprintf(who, sizeof(who), "seen at thread %u", TARGET + (uint32_t)thread);
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, who, "CONFIG_DEBUG_INFO_BTF");
+		/* a thread that has no memory any more has nothing to be looked at */
+		scene.target_tasks[thread].facts &= ~(uint32_t)TASK_HAS_MM;
+		scene.target_tasks[thread].facts |= TASK_EXITING;
+		expect_allowed(&scene);
+		scene_set(&scene);
+		scene.target_tasks[thread].facts |= TASK_DUMPABLE_UNKNOWN;
+		scene.question.approved = true;
+		expect_allowed(&scene);
+
+		scene_set(&scene);
+		scene.target_tasks[thread].facts |= TASK_USERNS_UNKNOWN | TASK_DUMPABLE_UNKNOWN;
+		scene.target_tasks[thread].euid = 0;
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "of process", "user ids");
+
+		/* another namespace is known to be another, and what is not dumpable to be not */
+		scene_set(&scene);
+		scene.target_tasks[thread].userns = 0;
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "target", "another user namespace");
+		scene_set(&scene);
+		scene.target_tasks[thread].facts &= ~(uint32_t)TASK_DUMPABLE;
+		expect_refused(&scene, REFUSED_NOT_AUTHORIZED, "thread", "not dumpable");
+	}
+}
+END_TEST
+
 START_TEST(test_whole_other_user)
 {
 	Scene scene;
@@ -444,6 +496,7 @@ int main(void)
 
 	tcase_add_test(tests, test_same_user);
 	tcase_add_loop_test(tests, test_each_id, 0, sizeof(ids) / sizeof(ids[0]));
+	tcase_add_test(tests, test_unknown);
 	tcase_add_test(tests, test_whole_other_user);
 	tcase_add_test(tests, test_user_namespace);
 	tcase_add_test(tests, test_capabilities);

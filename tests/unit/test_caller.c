@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/bpf_adopt.h"
 #include "daemon/bus.h"
 #include "daemon/bus_listen.h"
 #include "daemon/bus_polkit.h"
@@ -78,8 +79,34 @@ int task_reader_read(TaskReader *reader, pid_t pid, TaskFactsList *ret)
 	return -EOPNOTSUPP;
 }
 
-void task_facts_clear(TaskFactsList *list)
+bool task_reader_sees_all(const TaskReader *reader)
 {
+	return true;
+}
+
+/* Of a caller nobody asks whether it has executed another program. */
+int exec_watch_open(pid_t tid, void **ret_memory)
+{
+	return -EOPNOTSUPP;
+}
+
+int exec_watch_adopt(int fd, void **ret_memory)
+{
+	return -EOPNOTSUPP;
+}
+
+bool exec_watch_is_over(int fd)
+{
+	return true;
+}
+
+void exec_watch_close(int fd, void *memory)
+{
+}
+
+int refuse_executing(Refusal *refusal)
+{
+	return -EOPNOTSUPP;
 }
 
 /* ---- The bus ------------------------------------------------------------------------------------- */

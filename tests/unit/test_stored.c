@@ -335,6 +335,13 @@ START_TEST(test_session_record)
 	whole.flags |= STORED_FORWARDED | STORED_HAS_SINK | STORED_BINARY;
 	whole.header.n_fds = 3;
 	ck_assert_int_eq(read_session(&whole, 3), 0);
+	/* the event that stands for an exec */
+	whole = a_session();
+	whole.flags |= STORED_HAS_EXEC_WATCH;
+	whole.header.n_fds = 4;
+	ck_assert_int_eq(read_session(&whole, 4), 0);
+	check_refused(session.flags |= STORED_HAS_EXEC_WATCH);
+	check_refused(session.header.n_fds = 4);
 	check_refused(session.header.kind = 4);
 	check_refused(session.header.kind = STORED_BREAKPOINT);
 	check_refused(session.header.n_fds = 2);
