@@ -371,6 +371,22 @@ bool bus_kernel_can(const char *feature)
 	return value;
 }
 
+bool bus_lending_is_refused(void)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus *bus;
+
+	if (bus_kernel_can("btf"))
+		return false;
+	bus = bus_connect();
+	ck_assert_int_lt(sd_bus_call_method(bus, DESTINATION, MANAGER_PATH, MANAGER_INTERFACE,
+					    "LendFilter", &error, NULL, "sa{sv}", "1", 0),
+			 0);
+	bus_expect_error(&error, "NotSupported", "CONFIG_DEBUG_INFO_BTF");
+	sd_bus_flush_close_unref(bus);
+	return true;
+}
+
 bool bus_signals_are_refused(void)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -89,6 +89,9 @@ bool bus_kernel_can(const char *feature);
  */
 bool bus_signals_are_refused(void);
 
+/* The same of a kernel without BTF: tests that no filter is lent, and that the reason is said. */
+bool bus_lending_is_refused(void);
+
 /* Fails the test case unless the error has this name (after org.bpcond1.Error.) and a text that
  * holds `part` (may be NULL). Frees the error. */
 void bus_expect_error(sd_bus_error *error, const char *name, const char *part);

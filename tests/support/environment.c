@@ -245,7 +245,10 @@ int environment_start_daemon(Environment *e)
 	char *original = NULL, *program = NULL, *log = NULL;
 	int log_fd = -EBADF, r;
 
-	if (asprintf(&original, "%s/daemon/bpcondd", e->build_dir) < 0)
+	/* Another build of it, as tests may choose. */
+	const char *which = getenv("BPCOND_TEST_DAEMON");
+
+	if (asprintf(&original, "%s/%s", e->build_dir, which ? which : "daemon/bpcondd") < 0)
 		return -ENOMEM;
 	r = environment_path(e, original, &program);
 	free(original);

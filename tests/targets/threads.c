@@ -3,9 +3,12 @@
  * Threads that work and end on command. "start N" adds N threads, "work N" makes each of them call
  * threads_work(i) for i in 0…N-1 and answers how many calls that were, "end N" ends the N oldest.
  * Answers "threads N" with how many there are. Started as `threads N leader-ends`, its main thread
- * ends at once and the process goes on without.
+ * ends at once and the process goes on without; at "leave" it ends then. "exec" executes the program anew, by
+ * another thread than the main one.
  */
 #include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
 
 #include "tests/targets/target.h"
 
@@ -26,6 +29,7 @@ static int first, count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static volatile long sink;
+static sem_t leave;
 
 TARGET_FUNCTION void threads_work(long number)
 {
@@ -87,7 +91,7 @@ static void end(long n)
 
 static void *serve(void *argument)
 {
-	char command[64];
+	char **argv = argument, command[64];
 	long number;
 
 	/* only now are there all the threads that a test counts with */
@@ -97,6 +101,12 @@ static void *serve(void *argument)
 			start(number);
 		} else if (strcmp(command, "end") == 0) {
 			end(number);
+		} else if (strcmp(command, "leave") == 0) {
+			sem_post(&leave);
+		} else if (strcmp(command, "exec") == 0) {
+			/* the main thread may have no memory any more */
+			execv("/proc/thread-self/exe", argv);
+			_exit(1);
 		} else if (strcmp(command, "work") == 0) {
 			ask(first, count, number);
 			target_say("calls %ld", (count - first) * number);
@@ -113,9 +123,8 @@ int main(int argc, char *argv[])
 
 	target_address("threads_work", (const void *)(uintptr_t)threads_work);
 	start(argc > 1 ? atol(argv[1]) : 4);
-	pthread_create(&server, NULL, serve, NULL);
-	if (argc > 2 && strcmp(argv[2], "leader-ends") == 0)
-		pthread_exit(NULL);
-	pthread_join(server, NULL);
-	return 0;
+	sem_init(&leave, 0, argc > 2 && strcmp(argv[2], "leader-ends") == 0);
+	pthread_create(&server, NULL, serve, argv);
+	sem_wait(&leave);
+	pthread_exit(NULL);
 }
