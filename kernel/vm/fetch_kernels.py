@@ -19,8 +19,10 @@ SOURCE_PACKAGE = "linux-source-6.1"
 VARIANTS = {
     "minimal": (False, ""),
     "minimal-patched": (True, ""),
-    # Debug information stays, so that little is compiled anew.
-    "minimal-no-btf": (False, "CONFIG_DEBUG_INFO_BTF=n\n"),
+    # Debug information stays, so that little is compiled anew. Without user namespaces /proc proves who may
+    # debug whom, with them it does not.
+    "minimal-no-btf": (False, "CONFIG_DEBUG_INFO_BTF=n\nCONFIG_USER_NS=n\n"),
+    "minimal-no-btf-userns": (False, "CONFIG_DEBUG_INFO_BTF=n\n"),
 }
 
 
