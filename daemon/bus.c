@@ -317,6 +317,8 @@ int bus_new(const char *address, Bus **ret)
 		return -ENOMEM;
 	r = connect_bus(address, &bus->bus);
 	if (r >= 0)
+		r = connect_bus(address, &bus->asker);
+	if (r >= 0)
 		r = read_bus_id(bus);
 	if (r < 0) {
 		bus_free(bus);
@@ -369,6 +371,13 @@ int bus_serve(Bus *bus, Broker *broker, sd_event *event)
 	if (r < 0)
 		return r;
 	r = sd_bus_attach_event(bus->bus, event, SD_EVENT_PRIORITY_NORMAL);
+	if (r < 0)
+		return r;
+	/* Nobody has anything to send it, and what somebody sends all the same goes at once. */
+	r = sd_bus_set_exit_on_disconnect(bus->asker, 1);
+	if (r < 0)
+		return r;
+	r = sd_bus_attach_event(bus->asker, event, SD_EVENT_PRIORITY_NORMAL);
 	return r < 0 ? r : 0;
 }
 
@@ -421,6 +430,7 @@ Bus *bus_free(Bus *bus)
 	bus_admission_stop(bus);
 	bus_callers_free(bus);
 	sd_bus_flush_close_unref(bus->bus);
+	sd_bus_flush_close_unref(bus->asker);
 	free(bus);
 	return NULL;
 }

@@ -37,6 +37,9 @@ typedef struct PolkitQuestion PolkitQuestion;
 
 typedef struct Bus {
 	sd_bus *bus;
+	/* For questions to the bus itself. Whoever waits for an answer takes up all that has been sent before it,
+	 * with all descriptors: of what clients send that must be one message at a time. */
+	sd_bus *asker;
 	char bus_id[33]; /* of this run of the message bus */
 	Broker *broker;            /* borrowed; NULL until bus_serve */
 	Caller *callers[BUS_CALLER_CHAINS]; /* lists by Caller.next; own */

@@ -10,6 +10,9 @@
  * is a connection that was handed on by a process that then exited and whose number was used again;
  * the rules of authority.c then look at a process that is not the caller's, and all of whose threads
  * must have the connection's user id.
+ *
+ * The bus is asked over a connection of its own (Bus.asker): an answer on the other one would come behind
+ * all that clients have sent, which would have to be taken up first, at each new caller anew.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -104,14 +107,14 @@ static int ask_bus(Bus *bus, const char *member, const char *name, sd_bus_messag
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
 	int r;
 
-	r = sd_bus_message_new_method_call(bus->bus, &question, DBUS_NAME, DBUS_PATH,
+	r = sd_bus_message_new_method_call(bus->asker, &question, DBUS_NAME, DBUS_PATH,
 					   DBUS_INTERFACE, member);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(question, "s", name);
 	if (r < 0)
 		return r;
-	r = sd_bus_call(bus->bus, question, ASK_USEC, NULL, ret);
+	r = sd_bus_call(bus->asker, question, ASK_USEC, NULL, ret);
 	/* The descriptors of a message that came meanwhile did not fit, and it is lost. */
 	if (r == -EXFULL)
 		bus_break(bus, r);

@@ -204,6 +204,7 @@ static void scene_start(Scene *scene, const Said *said)
 	ck_assert_int_ge(sd_event_new(&scene->broker.event), 0);
 	scene->bus.bus = make_bus(ends[0], false);
 	ck_assert_int_ge(sd_bus_start(scene->bus.bus), 0);
+	scene->bus.asker = scene->bus.bus;
 	ck_assert_int_ge(sd_bus_message_new_method_call(scene->bus.bus, &scene->call, "org.bpcond1",
 							"/", "org.example", "Call"),
 			 0);
