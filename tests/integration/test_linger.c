@@ -77,7 +77,6 @@ static void wait_sessions(sd_bus *bus, uint64_t wanted)
 typedef struct Ear {
 	sd_bus *bus;
 	unsigned n;
-	int64_t at_ms[MAX_HEARD];
 	uint64_t breakpoint;
 	char json[1024]; /* of the last */
 	unsigned exits;
@@ -94,7 +93,7 @@ static int on_hit(sd_bus_message *message, void *userdata, sd_bus_error *error)
 	ck_assert_str_eq(sd_bus_message_get_destination(message), name);
 	ck_assert_int_gt(sd_bus_message_read(message, "ts", &ear->breakpoint, &json), 0);
 	ck_assert_uint_lt(ear->n, MAX_HEARD);
-	ear->at_ms[ear->n++] = now_ms();
+	ear->n++;
 	snprintf(ear->json, sizeof(ear->json), "%s", json);
 	return 0;
 }
@@ -247,9 +246,11 @@ START_TEST(ten_a_second)
 	BusBreakpoint breakpoint;
 	BusSession session;
 	Target target;
+	int64_t began_ms;
 	Ear ear;
 
 	target_start(&target, "loop", NULL, NULL);
+	began_ms = now_ms();
 	ear_open(&ear, bus);
 	open_lingering(bus, target.pid, &session);
 	add(&session, &target, &breakpoint);
@@ -260,9 +261,8 @@ START_TEST(ten_a_second)
 	listen_to_all(&ear, &session, 0);
 	ck_assert_uint_eq(session_number(&session, "Hits"), 30 * 500);
 	ck_assert_uint_gt(ear.n, A_SECOND);
-	/* sent a second apart, heard within some ms of that */
-	for (unsigned i = 0; i + A_SECOND < ear.n; i++)
-		ck_assert_int_ge(ear.at_ms[i + A_SECOND] - ear.at_ms[i], 900);
+	/* When each was heard depends on how busy the machine is; how many were is bounded all the same. */
+	ck_assert_int_le(ear.n, A_SECOND * ((now_ms() - began_ms) / 1000 + 2));
 }
 END_TEST
 
