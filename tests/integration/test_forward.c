@@ -236,6 +236,7 @@ END_TEST
 START_TEST(message_too_long)
 {
 	int bytes = 1;
+	BusCounts counts;
 	Scene scene;
 
 	scene_start(&scene, "seqpacket", "json-lines", 0, LARGE);
@@ -243,8 +244,11 @@ START_TEST(message_too_long)
 		setsockopt(scene.reader.write_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
 	scene_forward(&scene);
 	call(&scene, 10);
-	while (dropped(&scene) < 10)
+	do {
 		usleep(1000);
+		bus_counts(&scene.breakpoint, &counts);
+	} while (counts.dropped < 10);
+	ck_assert_uint_eq(dropped(&scene), 10);
 	bytes = 1 << 20;
 	ck_assert_int_eq(
 		setsockopt(scene.reader.write_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
@@ -327,6 +331,7 @@ START_TEST(closed_slow_reader)
 	scene_start(&scene, "pipe", "json-lines", SMALL_RING, PLAIN);
 	scene_forward(&scene);
 	call(&scene, FLOOD);
+	reader_wait_readable(&scene.reader);
 	ck_assert_uint_lt(dropped(&scene), FLOOD);
 	/* what the pipe holds, and what the daemon has begun, can be read no more */
 	reader_close(&scene.reader);
@@ -352,6 +357,7 @@ START_TEST(ended_with_a_full_sink)
 				scene_forward(&scene);
 				reader_close_sink(&scene.reader);
 				call(&scene, FLOOD);
+				reader_wait_readable(&scene.reader);
 				if (killed)
 					helper_end_daemon(SIGKILL);
 				else

@@ -164,6 +164,13 @@ void reader_read(Reader *reader)
 		;
 }
 
+void reader_wait_readable(const Reader *reader)
+{
+	struct pollfd pollfd = {.fd = reader->read_fd, .events = POLLIN};
+
+	ck_assert_msg(poll(&pollfd, 1, DEADLINE_MS) == 1, "nothing comes");
+}
+
 void reader_wait(Reader *reader, uint64_t records)
 {
 	int64_t deadline = now_ms() + DEADLINE_MS;

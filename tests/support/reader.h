@@ -36,6 +36,9 @@ void reader_close(Reader *reader);
 /* Reads what is there now. */
 void reader_read(Reader *reader);
 
+/* Waits until there is something to be read; fails the test case after 20 s. */
+void reader_wait_readable(const Reader *reader);
+
 /* Reads until so many records have come, in all; fails the test case after 20 s. */
 void reader_wait(Reader *reader, uint64_t records);
 
