@@ -39,12 +39,12 @@ MACHINES = {
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 # The conditions in the kernel, fewer of them than ./run test has, and every time the same.
-CONDITIONS = ("condition_table_kernel", "condition_limits:--random:40:--seed:1",
-              "condition_differential:--cases:2000:--seed:1")
+CONDITIONS = ("condition_table_kernel", "condition_limits:--random:10:--seed:1",
+              "condition_differential:--cases:20000:--seed:1")
 # For the tests there: a tenth of what they do very often, as a trap takes long; and nothing is skipped.
 ENVIRONMENT = "BPCOND_TEST_PART=10 BPCOND_RACE_TRIES=30 BPCOND_MUST_WORK=1"
-# Machines for the tests of one kernel, so that the last to end is not alone for long.
-MACHINES_A_KERNEL = 2
+# So many tests have two machines, so that the last to end is not alone for long.
+TESTS_A_MACHINE = 18
 # Far beyond what it takes: a machine that hangs is ended.
 BOOT_SECONDS = 120
 TESTS_SECONDS = 3600
@@ -143,7 +143,8 @@ class Plan:
             return [["daemon", *(self.tests[name] for name in kernel.tests.split(","))]]
         wanted = [test for name, test in self.tests.items()
                   if not self.is_left_out(name, kernel)]
-        machines = [wanted[first::MACHINES_A_KERNEL] for first in range(MACHINES_A_KERNEL)]
+        n_machines = 2 if len(wanted) > TESTS_A_MACHINE else 1
+        machines = [wanted[first::n_machines] for first in range(n_machines)]
         machines[-1].insert(0, "daemon")
         return machines
 
