@@ -77,6 +77,8 @@ bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on);
 
 /* Threads among `tasks` that carry one of the set's events. */
 size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks);
+/* The same, where they come and go too fast to be read: as many as the kernel counts. */
+size_t event_set_count_unseen(const EventSet *set, pid_t pid);
 bool event_set_covers(const EventSet *set, const struct task_facts *task);
 
 /* Traps counted by all events, those of threads that have ended included.

@@ -214,3 +214,19 @@ int event_set_switch_still(EventSet *set, TaskReader *reader, pid_t pid, bool on
 			return -EBUSY;
 	}
 }
+
+size_t event_set_count_unseen(const EventSet *set, pid_t pid)
+{
+	size_t n = 0;
+
+	if (set->inherited)
+		return proc_count_threads(pid);
+	for (size_t i = 0; i < set->n_events; i++) {
+		int held_fd = proc_thread_hold(pid, set->events[i].tid);
+
+		if (held_fd >= 0)
+			n++;
+		close_fd(held_fd);
+	}
+	return n;
+}

@@ -255,6 +255,11 @@ static int property_threads(sd_bus *sdbus, const char *path, const char *interfa
 	if (r < 0)
 		return r;
 	r = task_reader_read(session->broker->reader, session->target.pid, &tasks);
+	/* Too many come and go to be looked at. */
+	if (r == -EBUSY)
+		return sd_bus_message_append(reply, "u",
+					     (uint32_t)event_set_count_unseen(
+						     &breakpoint->events, session->target.pid));
 	if (r < 0 && r != -ESRCH)
 		return r;
 	return sd_bus_message_append(

@@ -83,14 +83,23 @@ static int append_threads(sd_bus_message *reply, const Breakpoint *breakpoint)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	const Session *session = breakpoint->session;
+	const EventSet *set = &breakpoint->events;
+	bool busy;
 	int r;
 
 	r = task_reader_read(session->broker->reader, session->target.pid, &tasks);
-	if (r < 0 && r != -ESRCH)
+	if (r < 0 && r != -ESRCH && r != -EBUSY)
 		return r;
+	busy = r == -EBUSY;
 	r = sd_bus_message_open_container(reply, 'a', "u");
 	if (r < 0)
 		return r;
+	/* Too many come and go to be looked at: those that it was put on. */
+	for (size_t i = 0; busy && i < set->n_events; i++) {
+		r = sd_bus_message_append(reply, "u", (uint32_t)set->events[i].tid);
+		if (r < 0)
+			return r;
+	}
 	for (size_t i = 0; i < tasks.n_tasks; i++) {
 		if (!event_set_covers(&breakpoint->events, &tasks.tasks[i]))
 			continue;

@@ -311,6 +311,8 @@ static int read_userns(const ProcTasks *reader, int task_fd, uint32_t tid, struc
 		return 0;
 	snprintf(name, sizeof(name), "%u/uid_map", tid);
 	r = read_at(task_fd, name, &uid_map);
+	if (r == -EINVAL)
+		return -ESRCH; /* what opening this file says of a thread that has just ended */
 	if (r < 0)
 		return r;
 	if (strcmp(uid_map, reader->uid_map) != 0)
@@ -448,6 +450,15 @@ int proc_tasks_read(ProcTasks *reader, pid_t pid, TaskFactsList *ret)
 		r = read_once(reader, process_fd, pid, ret);
 	} while (r == -EAGAIN && now_usec() - start < GIVE_UP_USEC);
 	return r == -EAGAIN ? -EBUSY : r;
+}
+
+size_t proc_count_threads(pid_t pid)
+{
+	ProcStatus status;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return read_status(AT_FDCWD, path, &status) < 0 ? 0 : status.n_threads;
 }
 
 int proc_thread_hold(pid_t pid, pid_t tid)

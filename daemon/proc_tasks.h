@@ -18,6 +18,9 @@ ProcTasks *proc_tasks_free(ProcTasks *reader);
 /* Return: as task_reader_read. */
 int proc_tasks_read(ProcTasks *reader, pid_t pid, TaskFactsList *ret);
 
+/* How many threads the kernel counts of a process; 0 when it has gone or is not shown. */
+size_t proc_count_threads(pid_t pid);
+
 /* Holds a thread of that process, so that its id cannot come to mean another unnoticed. Return: a
  * descriptor; -ESRCH when there is no such thread of it; another negative errno. */
 int proc_thread_hold(pid_t pid, pid_t tid);

@@ -9,9 +9,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -388,6 +390,84 @@ START_TEST(test_starting)
 }
 END_TEST
 
+/* Threads that tell of themselves, in memory that the test sees: each ends when its place is given away. */
+enum {
+	PLACES = 16,
+};
+typedef struct Place {
+	atomic_uint number; /* counts up at each start */
+	atomic_uint tid;    /* 0: not yet, or no more */
+	atomic_bool end;
+} Place;
+static Place *places;
+
+static void *live_for_a_while(void *argument)
+{
+	Place *place = argument;
+
+	atomic_store(&place->tid, gettid());
+	while (!atomic_load(&place->end))
+		sched_yield();
+	atomic_store(&place->tid, 0);
+	return NULL;
+}
+
+static void keep_changing(void)
+{
+	pthread_t threads[PLACES] = {};
+
+	for (unsigned i = 0;; i = (i + 1) % PLACES) {
+		if (threads[i]) {
+			atomic_store(&places[i].end, true);
+			pthread_join(threads[i], NULL);
+		}
+		atomic_store(&places[i].end, false);
+		atomic_fetch_add(&places[i].number, 1);
+		must(pthread_create(&threads[i], NULL, live_for_a_while, &places[i]));
+	}
+}
+
+/* While threads start and end each list has all of those that were there before it was made and after. */
+START_TEST(test_changing)
+{
+	unsigned lists = 0, seen = 0;
+	pid_t pid;
+
+	places = mmap(NULL, PLACES * sizeof(Place), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(places, MAP_FAILED);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		keep_changing();
+	}
+	for (int tries = 0; lists < 300 && tries < 3000; tries++) {
+		unsigned numbers[PLACES], tids[PLACES];
+		TaskFactsList list;
+
+		for (int i = 0; i < PLACES; i++) {
+			tids[i] = atomic_load(&places[i].tid);
+			numbers[i] = atomic_load(&places[i].number);
+		}
+		if (proc_tasks_read(proc, pid, &list) < 0)
+			continue; /* too fast */
+		lists++;
+		for (int i = 0; i < PLACES; i++) {
+			if (tids[i] == 0 || atomic_load(&places[i].tid) != tids[i] ||
+			    atomic_load(&places[i].number) != numbers[i])
+				continue;
+			ck_assert_msg(has(&list, tids[i]), "thread %u of %d is not in the list",
+				      tids[i], pid);
+			seen++;
+		}
+		task_facts_clear(&list);
+	}
+	ck_assert_uint_gt(seen, 0);
+	stop(pid);
+	munmap(places, PLACES * sizeof(Place));
+}
+END_TEST
+
 /* A thread that is held is no other when its number comes back. */
 START_TEST(test_held)
 {
@@ -431,6 +511,7 @@ int main(void)
 	tcase_add_test(tcase, test_ended);
 	tcase_add_test(tcase, test_kernel_thread);
 	tcase_add_test(tcase, test_starting);
+	tcase_add_test(tcase, test_changing);
 	tcase_add_test(tcase, test_held);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
