@@ -16,6 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "tests/integration/lending.h"
 #include "tests/support/bus.h"
 #include "tests/support/command.h"
 #include "tests/support/integration.h"
@@ -28,7 +29,6 @@
 #define RDI_IS_EVEN      "{\"==\":[{\"%\":[{\"reg\":\"" ARG1 "\"},2]},0]}"
 
 enum {
-	GONE_WITHIN_MS = 5000,
 	N_THREADS = 4,
 };
 
@@ -58,26 +58,6 @@ static void call_work(long n)
 static const void *address_of_work(void)
 {
 	return (const void *)(uintptr_t)lend_work;
-}
-
-static bpcond_client *connect_client(void)
-{
-	bpcond_client *client = NULL;
-
-	ck_assert_int_eq(bpcond_client_new(&client), 0);
-	ck_assert_msg(bpcond_client_connect(client, NULL) == 0, "%s",
-		      bpcond_client_error(client)->message);
-	return client;
-}
-
-static bpcond_filter *lend(bpcond_client *client, const char *condition,
-			   const bpcond_filter_options *options)
-{
-	bpcond_filter *filter = NULL;
-
-	ck_assert_msg(bpcond_filter_lend(client, condition, options, &filter) == 0, "%s",
-		      bpcond_client_error(client)->message);
-	return filter;
 }
 
 static void attach(bpcond_client *client, bpcond_filter *filter, int event_fd)
@@ -145,8 +125,8 @@ START_TEST(parameters_and_counters)
 	const bpcond_parameter parameters[] = {{"wanted", 5}, {"beyond", -1}, {"Before", 77}};
 	const bpcond_filter_options options = {
 		.size = sizeof(options), .parameters = parameters, .n_parameters = 3};
-	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, RDI_IS_WANTED, &options);
+	bpcond_client *client = lending_connect();
+	bpcond_filter *filter = lending_lend(client, RDI_IS_WANTED, &options);
 	int event_fd = own_breakpoint(0, address_of_work());
 	volatile int64_t *wanted = bpcond_filter_parameter(filter, "wanted");
 	sd_bus *bus = bus_connect();
@@ -228,8 +208,9 @@ START_TEST(sigtrap_stops_exactly_at_the_accepted)
 	if (bus_signals_are_refused())
 		return;
 
-	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, "{\"==\":[{\"%\":[{\"reg\":\"" ARG1 "\"},3]},0]}", NULL);
+	bpcond_client *client = lending_connect();
+	bpcond_filter *filter =
+		lending_lend(client, "{\"==\":[{\"%\":[{\"reg\":\"" ARG1 "\"},3]},0]}", NULL);
 	pthread_t threads[N_THREADS];
 
 	catch_signal(SIGTRAP);
@@ -272,9 +253,10 @@ START_TEST(counter_is_the_borrowers_event)
 
 	const bpcond_filter_options options = {
 		.size = sizeof(options), .fault_is_rejection = 1, .hits_bytes = 65536};
-	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, "{\"==\":[{\"var\":\"counter\"},26]}", &options);
-	bpcond_filter *without = lend(client, RDI_IS_EVEN, NULL);
+	bpcond_client *client = lending_connect();
+	bpcond_filter *filter =
+		lending_lend(client, "{\"==\":[{\"var\":\"counter\"},26]}", &options);
+	bpcond_filter *without = lending_lend(client, RDI_IS_EVEN, NULL);
 	struct perf_event_attr inherited = {.type = PERF_TYPE_SOFTWARE,
 					    .config = PERF_COUNT_SW_TASK_CLOCK,
 					    .inherit = 1,
@@ -338,8 +320,8 @@ START_TEST(hits_come_by_the_ring)
 		.every = 3,
 		.limit = 4,
 	};
-	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, RDI_IS_EVEN, &options);
+	bpcond_client *client = lending_connect();
+	bpcond_filter *filter = lending_lend(client, RDI_IS_EVEN, &options);
 	struct pollfd poll_fd = {.fd = bpcond_filter_fd(filter), .events = POLLIN};
 	int event_fd = own_breakpoint(0, address_of_work());
 	const struct bpcond_hit *hit;
@@ -429,9 +411,9 @@ START_TEST(only_when_traced)
 		return;
 
 	const bpcond_filter_options options = {.size = sizeof(options), .only_when_traced = 1};
-	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, "1", &options);
-	bpcond_filter *always = lend(client, "1", NULL);
+	bpcond_client *client = lending_connect();
+	bpcond_filter *filter = lending_lend(client, "1", &options);
+	bpcond_filter *always = lending_lend(client, "1", NULL);
 	Worker worker = start_worker();
 	int event_fd = own_breakpoint(worker.pid, address_of_work());
 	int always_fd = own_breakpoint(worker.pid, address_of_work());
@@ -457,186 +439,6 @@ START_TEST(only_when_traced)
 	close(worker.in_fd);
 	ck_assert_int_eq(waitpid(worker.pid, NULL, 0), worker.pid);
 	bpcond_client_free(client);
-}
-END_TEST
-
-/* ---- Revocation ------------------------------------------------------------------------------ */
-
-/* A handler counts signals; on arm64, where the instruction would trap again behind it, they stay blocked and
- * are taken after each call. */
-static void prepare_signals(void)
-{
-	sigset_t set;
-
-	catch_signal(SIGUSR1);
-	if (MACHINE_X86)
-		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &set, NULL), 0);
-}
-
-static void take_signal(void)
-{
-	const struct timespec now = {0, 0};
-	sigset_t set;
-
-	if (MACHINE_X86)
-		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	if (sigtimedwait(&set, NULL, &now) == SIGUSR1)
-		seen.n++;
-}
-
-/* An event of ours with a signal and the filter's program, enabled. */
-static int signalling_event(int program_fd)
-{
-	int event_fd = own_breakpoint(0, address_of_work());
-
-	prepare_signals();
-	own_event_signal(event_fd, getpid(), SIGUSR1);
-	ck_assert_int_eq(ioctl(event_fd, PERF_EVENT_IOC_SET_BPF, program_fd), 0);
-	own_event_enable(event_fd);
-	return event_fd;
-}
-
-static void expect_signals(long calls, unsigned signals)
-{
-	unsigned before = seen.n;
-
-	for (long i = 0; i < calls; i++) {
-		call_work(1);
-		take_signal();
-	}
-	ck_assert_uint_eq(seen.n - before, signals);
-}
-
-/* After it was called back: the event lives, and nothing is a hit. */
-static void expect_silence(int event_fd)
-{
-	uint64_t before = own_event_count(event_fd);
-
-	expect_signals(50, 0);
-	ck_assert_uint_eq(own_event_count(event_fd), before + 50);
-}
-
-START_TEST(return_calls_it_back)
-{
-	if (bus_signals_are_refused())
-		return;
-
-	const bpcond_filter_options options = {.size = sizeof(options), .hits_bytes = 4096};
-	bpcond_client *client = connect_client();
-	pid_t daemon = helper_daemon_pid();
-	struct bpcond_counters counters;
-	const struct bpcond_hit *hit;
-	bpcond_filter *filter;
-	Objects before;
-	int event_fd;
-
-	/* the daemon holds on to the client's process from the first call on */
-	bpcond_filter_free(lend(client, "1", &options));
-	ck_assert_int_eq(helper_objects(daemon, &before), 0);
-	filter = lend(client, "1", &options);
-	event_fd = signalling_event(bpcond_filter_program(filter));
-	expect_signals(10, 10);
-	ck_assert_int_eq(bpcond_filter_return(filter), 0);
-	expect_silence(event_fd);
-	/* what was counted and written before stays */
-	bpcond_filter_counters(filter, &counters);
-	ck_assert_uint_eq(counters.evaluated, 10);
-	for (unsigned i = 0; i < 10; i++)
-		ck_assert_int_eq(bpcond_filter_wait(filter, 1000, &hit), 1);
-	ck_assert_int_eq(bpcond_filter_wait(filter, 1000, &hit), -ESHUTDOWN);
-	ck_assert_int_eq(bpcond_filter_return(filter), 0);
-	helper_expect_descriptors(daemon, &before);
-	bpcond_filter_free(filter);
-	expect_silence(event_fd);
-	bpcond_client_free(client);
-	close(event_fd);
-}
-END_TEST
-
-/* LendFilter as a client without the library sees it. Return: the program, ours to close. */
-static int lend_raw(sd_bus *bus, char ret_path[static 128])
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	int program_fd = -EBADF, fd, r;
-	const char *path, *name;
-
-	r = sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE, "LendFilter",
-			       &error, &reply, "sa{sv}", "1", 0);
-	ck_assert_msg(r >= 0, "LendFilter: %s: %s", error.name, error.message);
-	ck_assert_int_ge(sd_bus_message_read(reply, "o", &path), 0);
-	snprintf(ret_path, 128, "%s", path);
-	ck_assert_int_ge(sd_bus_message_enter_container(reply, 'a', "{sh}"), 0);
-	while (sd_bus_message_read(reply, "{sh}", &name, &fd) > 0) {
-		/* nothing was asked for beside these */
-		ck_assert_msg(strcmp(name, "program") == 0 || strcmp(name, "counters") == 0,
-			      "LendFilter passed a descriptor %s", name);
-		if (strcmp(name, "program") == 0)
-			program_fd = dup(fd);
-	}
-	sd_bus_message_unref(reply);
-	ck_assert_int_ge(program_fd, 0);
-	return program_fd;
-}
-
-START_TEST(connections_end_calls_it_back)
-{
-	if (bus_signals_are_refused())
-		return;
-
-	int64_t deadline = now_ms() + GONE_WITHIN_MS;
-	pid_t daemon = helper_daemon_pid();
-	sd_bus *bus = bus_connect();
-	int program_fd, event_fd;
-	char path[128];
-	Objects before;
-	unsigned last;
-
-	ck_assert_int_eq(helper_objects(daemon, &before), 0);
-	program_fd = lend_raw(bus, path);
-	event_fd = signalling_event(program_fd);
-	expect_signals(10, 10);
-	sd_bus_flush_close_unref(bus);
-	do {
-		ck_assert_msg(now_ms() < deadline, "hits go on");
-		usleep(1000);
-		last = seen.n;
-		call_work(1);
-		take_signal();
-	} while (seen.n != last);
-	expect_silence(event_fd);
-	helper_expect_descriptors(daemon, &before);
-	close(program_fd);
-	close(event_fd);
-}
-END_TEST
-
-START_TEST(daemons_stop_calls_it_back)
-{
-	if (bus_signals_are_refused())
-		return;
-
-	const bpcond_filter_options options = {.size = sizeof(options), .hits_bytes = 4096};
-	bpcond_client *client = connect_client();
-	bpcond_filter *filter = lend(client, "1", &options);
-	int event_fd = signalling_event(bpcond_filter_program(filter));
-	const struct bpcond_hit *hit;
-
-	expect_signals(2, 2);
-	ck_assert_int_eq(helper_end_daemon(SIGTERM), 0);
-	expect_silence(event_fd);
-	for (unsigned i = 0; i < 2; i++)
-		ck_assert_int_eq(bpcond_filter_wait(filter, 1000, &hit), 1);
-	ck_assert_int_eq(bpcond_filter_wait(filter, 5000, &hit), -ECONNRESET);
-	ck_assert_int_eq(bpcond_filter_wait(filter, 50, &hit), 0);
-	ck_assert_int_eq(bpcond_filter_return(filter), 0);
-	bpcond_client_free(client);
-	close(event_fd);
 }
 END_TEST
 
@@ -669,9 +471,6 @@ int main(int argc, char *argv[])
 	integration_add(suite, "`counter` is the borrower's event", counter_is_the_borrowers_event);
 	integration_add(suite, "hits come by the ring", hits_come_by_the_ring);
 	integration_add(suite, "nothing is a hit unless traced", only_when_traced);
-	integration_add(suite, "Return calls it back", return_calls_it_back);
-	integration_add(suite, "the connection's end calls it back", connections_end_calls_it_back);
-	integration_add(suite, "the daemon's stop calls it back", daemons_stop_calls_it_back);
 	if (MACHINE_X86)
 		integration_add(suite, "an own event is moved and armed 10,000 times",
 				ten_thousand_arms);
