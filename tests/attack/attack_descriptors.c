@@ -38,27 +38,6 @@ typedef struct Scene {
 	uint64_t calls;
 } Scene;
 
-static int take_event(const BusBreakpoint *breakpoint)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	const uint32_t *threads;
-	size_t size;
-	int fd;
-
-	ck_assert_msg(sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
-					 BREAKPOINT_INTERFACE, "TakeEvents", &error, &reply, "u",
-					 0) >= 0,
-		      "%s", error.message);
-	ck_assert_int_ge(sd_bus_message_read_array(reply, 'u', (const void **)&threads, &size), 0);
-	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "h"), 0);
-	ck_assert_int_gt(sd_bus_message_read(reply, "h", &fd), 0);
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	ck_assert_int_ge(fd, 0);
-	sd_bus_message_unref(reply);
-	return fd;
-}
-
 static void scene_start_with(Scene *scene, const char *members)
 {
 	*scene = (Scene){.bus = bus_connect(), .event_fd = -EBADF};
@@ -70,7 +49,7 @@ static void scene_start_with(Scene *scene, const char *members)
 		"{'address':'0x%lx','events':true,'parameters':{'yes':1},"
 		"'condition':{'param':'yes'}%s}",
 		scene->address, members);
-	scene->event_fd = take_event(&scene->breakpoint);
+	scene->event_fd = bus_take_event(&scene->breakpoint);
 }
 
 static void scene_start(Scene *scene)

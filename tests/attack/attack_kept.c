@@ -27,27 +27,6 @@ enum {
 	RINGS = 16, /* of the default size in 4 MiB */
 };
 
-static int take_event(const BusBreakpoint *breakpoint)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	const uint32_t *threads;
-	size_t size;
-	int fd;
-
-	ck_assert_msg(sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
-					 BREAKPOINT_INTERFACE, "TakeEvents", &error, &reply, "u",
-					 0) >= 0,
-		      "%s", error.message);
-	ck_assert_int_ge(sd_bus_message_read_array(reply, 'u', (const void **)&threads, &size), 0);
-	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "h"), 0);
-	ck_assert_int_gt(sd_bus_message_read(reply, "h", &fd), 0);
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	ck_assert_int_ge(fd, 0);
-	sd_bus_message_unref(reply);
-	return fd;
-}
-
 /* Nothing more is to be had: at once, and not only by what was had since. */
 static void expect_quota(sd_bus *bus, pid_t pid)
 {
@@ -184,7 +163,7 @@ static void kept_by_io_uring(void)
 		target_address_of(&target, "loop_work"));
 	fds[0] = session.ring_fd;
 	fds[1] = breakpoint.counters_fd;
-	fds[2] = take_event(&breakpoint);
+	fds[2] = bus_take_event(&breakpoint);
 	if (!uring_keep(fds, 3, &uring))
 		test_skip("this user may not use io_uring");
 	ck_assert_int_eq(target_ask(&target, "called", "call 10"), 10);

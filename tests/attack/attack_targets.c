@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Targets that are not what they were, or not what they seem: changed between check and use, of mixed
- * credentials, in other namespaces, without a leader, with thousands of threads.
+ * credentials, in other namespaces, without a leader.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +31,6 @@
 
 enum {
 	EXCHANGES = 240,
-	CROWD = 300,
-	GREAT_CROWD = 5000, /* more than a user may have events */
-	EVENTS_A_MESSAGE = 12,
 };
 
 /* ---- A pid that comes to mean another process ---------------------------------------------------- */
@@ -503,102 +500,6 @@ static void no_pidfd(void)
 	}
 }
 
-/* ---- Crowds -------------------------------------------------------------------------------------- */
-
-/* All events of a breakpoint, some a message. Return: how many. */
-static unsigned take_all_events(const BusBreakpoint *breakpoint, int fds[], unsigned most)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	unsigned n = 0, before;
-
-	do {
-		sd_bus_message *reply = NULL;
-		const uint32_t *threads;
-		size_t size;
-		int fd;
-
-		before = n;
-		ck_assert_msg(sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
-						 BREAKPOINT_INTERFACE, "TakeEvents", &error, &reply,
-						 "u", n) >= 0,
-			      "%s", error.message);
-		ck_assert_int_ge(
-			sd_bus_message_read_array(reply, 'u', (const void **)&threads, &size), 0);
-		ck_assert_uint_le(size / sizeof(uint32_t), EVENTS_A_MESSAGE);
-		ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "h"), 0);
-		while (sd_bus_message_read(reply, "h", &fd) > 0) {
-			ck_assert_uint_lt(n, most);
-			fds[n++] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		}
-		sd_bus_message_unref(reply);
-	} while (n > before);
-	return n;
-}
-
-static void more_threads_than_descriptors(void)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus *bus = bus_connect();
-	BusBreakpoint breakpoint;
-	int fds[CROWD + 64];
-	BusSession session;
-	BusCounts counts;
-	char number[16];
-	Target target;
-	unsigned n;
-
-	snprintf(number, sizeof(number), "%d", CROWD);
-	target_start(&target, "chorus", number, NULL);
-	bus_open_session(bus, target.pid, &session);
-	bus_add(&session, &breakpoint, "{'address':'0x%lx','events':true}",
-		target_address_of(&target, "chorus_work"));
-	ck_assert_uint_eq(breakpoint.n_threads, CROWD + 1);
-	n = take_all_events(&breakpoint, fds, CROWD + 64);
-	ck_assert_uint_eq(n, CROWD + 1);
-	/* numbers beyond them */
-	for (uint32_t first = UINT32_MAX; first > UINT32_MAX - 3; first--) {
-		ck_assert_int_lt(sd_bus_call_method(bus, "org.bpcond1", breakpoint.path,
-						    BREAKPOINT_INTERFACE, "TakeEvents", &error,
-						    NULL, "u", first),
-				 0);
-		sd_bus_error_free(&error);
-	}
-	ck_assert_int_eq(target_ask(&target, "calls", "call 3"), 3 * CROWD);
-	bus_counts(&breakpoint, &counts);
-	ck_assert_uint_eq(counts.hits, 3 * CROWD);
-	bus_counts_check(&counts);
-	attack_expect_others_served();
-	target_kill(&target);
-}
-
-static void thousands_of_threads(void)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus *bus = bus_connect();
-	BusBreakpoint breakpoint;
-	BusSession session;
-	Objects before;
-	char number[16];
-	Target target;
-
-	snprintf(number, sizeof(number), "%d", GREAT_CROWD);
-	target_start(&target, "crowd", number, NULL);
-	bus_open_session(bus, target.pid, &session);
-	ck_assert_int_eq(helper_objects(helper_daemon_pid(), &before), 0);
-	ck_assert_int_eq(bus_try_add(&session, &breakpoint, &error, "{'address':'0x%lx'}",
-				     target_address_of(&target, "crowd_work")),
-			 1);
-	bus_expect_error(&error, "QuotaExceeded", "\"events\"");
-	attack_expect_others_served();
-	/* one of them is as good as any other target */
-	bus_add(&session, &breakpoint, "{'address':'0x%lx','threads':[%d]}",
-		target_address_of(&target, "crowd_work"), target.pid);
-	bus_breakpoint_call(&breakpoint, "Remove");
-	bus_breakpoint_close(&breakpoint);
-	helper_expect_descriptors(helper_daemon_pid(), &before);
-	target_kill(&target);
-}
-
 int main(int argc, char *argv[])
 {
 	static const AttackCase cases[] = {
@@ -610,9 +511,6 @@ int main(int argc, char *argv[])
 		 NULL},
 		{"targets in own user and pid namespaces", own_namespaces, NULL},
 		{"descriptors that are no pidfd", no_pidfd, NULL},
-		{"more threads than a message has descriptors", more_threads_than_descriptors,
-		 NULL},
-		{"thousands of threads", thousands_of_threads, NULL},
 	};
 
 	return attack_run("attack-targets", cases, sizeof(cases) / sizeof(cases[0]), argc, argv);

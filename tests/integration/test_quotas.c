@@ -132,27 +132,6 @@ START_TEST(rings_kept_after_disconnect)
 }
 END_TEST
 
-static void take_event(const BusBreakpoint *breakpoint, int *ret)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	uint32_t tid;
-	int fd, r;
-
-	r = sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
-			       BREAKPOINT_INTERFACE, "TakeEvents", &error, &reply, "u", 0);
-	ck_assert_msg(r >= 0, "%s", error.message);
-	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "u"), 0);
-	ck_assert_int_gt(sd_bus_message_read(reply, "u", &tid), 0);
-	ck_assert_int_ge(sd_bus_message_skip(reply, NULL), 0);
-	ck_assert_int_ge(sd_bus_message_exit_container(reply), 0);
-	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "h"), 0);
-	ck_assert_int_gt(sd_bus_message_read(reply, "h", &fd), 0);
-	*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	ck_assert_int_ge(*ret, 0);
-	sd_bus_message_unref(reply);
-}
-
 START_TEST(events_kept_after_remove)
 {
 	if (bus_signals_are_refused())
@@ -171,7 +150,7 @@ START_TEST(events_kept_after_remove)
 	address = target_address_of(&target, "loop_work");
 	bus_open_session(bus, target.pid, &session);
 	bus_add(&session, &breakpoint, "{'address': '0x%lx', 'events': true}", address);
-	take_event(&breakpoint, &kept);
+	kept = bus_take_event(&breakpoint);
 	bus_breakpoint_close(&breakpoint);
 	bus_breakpoint_call(&breakpoint, "Remove");
 	ck_assert_int_eq(

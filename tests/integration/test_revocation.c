@@ -42,27 +42,6 @@ static void keep_address(void *userdata, const struct bpcond_hit *hit)
 	held->last_address = hit->address;
 }
 
-static int take_event(const BusBreakpoint *breakpoint)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	const void *threads;
-	size_t size;
-	int fd, r;
-
-	r = sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
-			       BREAKPOINT_INTERFACE, "TakeEvents", &error, &reply, "u", 0);
-	ck_assert_msg(r >= 0, "%s", error.message);
-	ck_assert_int_gt(sd_bus_message_read_array(reply, 'u', &threads, &size), 0);
-	ck_assert_uint_eq(size, sizeof(uint32_t));
-	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "h"), 0);
-	ck_assert_int_gt(sd_bus_message_read(reply, "h", &fd), 0);
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	ck_assert_int_ge(fd, 0);
-	sd_bus_message_unref(reply);
-	return fd;
-}
-
 /* A breakpoint that hits at "instruction", with all of it that a client may hold. */
 static Held *held_new(void)
 {
@@ -77,7 +56,7 @@ static Held *held_new(void)
 	held->hits = hits_new(held->session.ring_fd, keep_address, held);
 	bus_add(&held->session, &held->breakpoint, "{'address': '0x%lx', 'events': %s}",
 		target_address_of(&held->target, "instruction"), with_events ? "true" : "false");
-	held->event_fd = with_events ? take_event(&held->breakpoint) : -EBADF;
+	held->event_fd = with_events ? bus_take_event(&held->breakpoint) : -EBADF;
 	target_ask(&held->target, "calls", "call %d", CALLS);
 	hits_wait(held->hits, CALLS);
 	return held;

@@ -14,6 +14,10 @@
 
 #include "tests/support/target.h"
 
+enum {
+	EVENTS_A_MESSAGE = 12,
+};
+
 #define DESTINATION  "org.bpcond1"
 #define ERROR_PREFIX "org.bpcond1.Error."
 
@@ -302,6 +306,46 @@ uint64_t bus_number(sd_bus *bus, const char *path, const char *interface, const 
 	ck_assert_msg(r >= 0, "property %s is a %s", name, contents);
 	sd_bus_message_unref(reply);
 	return value;
+}
+
+unsigned bus_take_events(const BusBreakpoint *breakpoint, int ret_fds[], unsigned most)
+{
+	unsigned n = 0, before;
+
+	do {
+		sd_bus_error error = SD_BUS_ERROR_NULL;
+		sd_bus_message *reply = NULL;
+		const uint32_t *threads;
+		size_t size;
+		int fd;
+
+		before = n;
+		ck_assert_msg(sd_bus_call_method(breakpoint->bus, "org.bpcond1", breakpoint->path,
+						 BREAKPOINT_INTERFACE, "TakeEvents", &error, &reply,
+						 "u", n) >= 0,
+			      "%s", error.message);
+		ck_assert_int_ge(
+			sd_bus_message_read_array(reply, 'u', (const void **)&threads, &size), 0);
+		ck_assert_uint_le(size / sizeof(uint32_t), EVENTS_A_MESSAGE);
+		ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "h"), 0);
+		while (sd_bus_message_read(reply, "h", &fd) > 0) {
+			ck_assert_uint_lt(n, most);
+			ret_fds[n] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+			ck_assert_int_ge(ret_fds[n++], 0);
+		}
+		sd_bus_message_unref(reply);
+		/* as many events as threads that they are on */
+		ck_assert_uint_eq(n - before, size / sizeof(uint32_t));
+	} while (n > before);
+	return n;
+}
+
+int bus_take_event(const BusBreakpoint *breakpoint)
+{
+	int fd;
+
+	ck_assert_uint_eq(bus_take_events(breakpoint, &fd, 1), 1);
+	return fd;
 }
 
 void bus_counts(const BusBreakpoint *breakpoint, BusCounts *ret)

@@ -65,6 +65,12 @@ void bus_breakpoint_close(BusBreakpoint *breakpoint);
 /* A method of a breakpoint without arguments: Enable, Disable, Remove. */
 void bus_breakpoint_call(const BusBreakpoint *breakpoint, const char *method);
 
+/* TakeEvents until there are no more, some a message. Return: how many; ret_fds are the caller's. */
+unsigned bus_take_events(const BusBreakpoint *breakpoint, int ret_fds[], unsigned most);
+
+/* Of a breakpoint on one thread: its event, the caller's to close. */
+int bus_take_event(const BusBreakpoint *breakpoint);
+
 typedef struct BusCounts {
 	uint64_t traps, evaluated, hits, rejected, withheld, faults, dropped, unsignalled, lost;
 } BusCounts;
