@@ -210,8 +210,16 @@ static ExitStatus let_go(void *userdata)
 
 static ExitStatus run_program(Tool *tool, const Options *options, bpcond_client *client)
 {
-	pid_t child = launch(options->program);
-	Follow f = {.client = client, .child = child, .begin = let_go, .userdata = &child};
+	const char *signal = options->request.signal;
+	bool own_session = signal != NULL && strcmp(signal, "SIGSTOP") == 0;
+	pid_t child = launch(options->program, own_session);
+	Follow f = {
+		.client = client,
+		.child = child,
+		.pass_on = own_session,
+		.begin = let_go,
+		.userdata = &child,
+	};
 	bool at_entry = false;
 	ExitStatus status;
 	char *spec = NULL;

@@ -48,7 +48,8 @@ typedef struct State {
 	uint64_t received;
 	bool child_over;
 	int child_status;
-	int error; /* of OVER_ERROR and OVER_OUTPUT */
+	int terminal_signal; /* the terminal's, that ended it; 0: none */
+	int error;           /* of OVER_ERROR and OVER_OUTPUT */
 } State;
 
 /* Return: NOT_OVER with the ring empty or a burst shown (*ret_more). */
@@ -103,16 +104,33 @@ static void reap(State *state)
 		state->deadline = monotonic_ms() + EXIT_GRACE_MS;
 }
 
+/* A signal that ends us. What the terminal sends (Ctrl-C, its hangup) goes to a program that we run as
+ * well; what somebody sends to us does not. */
+static void take_end(State *state, const struct signalfd_siginfo *info)
+{
+	const Follow *f = state->follow;
+
+	if (info->ssi_code != SI_KERNEL || f->child == 0 || state->child_over)
+		return;
+	if (f->pass_on)
+		kill(f->child, (int)info->ssi_signo);
+	else if (getpgid(f->child) != getpgrp())
+		return;
+	state->terminal_signal = (int)info->ssi_signo;
+}
+
 static Over take_signals(State *state)
 {
 	struct signalfd_siginfo info;
 	Over over = NOT_OVER;
 
 	while (read(state->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD) {
 			reap(state);
-		else
+		} else {
+			take_end(state, &info);
 			over = OVER_SIGNAL;
+		}
 	}
 	return over;
 }
@@ -335,7 +353,12 @@ static ExitStatus finish(State *state, Over over)
 		r = output_summary(&state->output, &counts, whole, text, note);
 	if (*note != '\0' && (state->output.options.json || over == OVER_OUTPUT))
 		complain("%s", note);
-	if (f->child != 0 && !state->child_over)
+	if (f->child != 0 && !state->child_over && state->terminal_signal != 0)
+		complain("the program, process %d, was sent SIG%s as well; if it goes on, it does "
+			 "so "
+			 "without the breakpoint",
+			 (int)f->child, sigabbrev_np(state->terminal_signal));
+	else if (f->child != 0 && !state->child_over)
 		complain("the program, process %d, is left to itself, without the breakpoint",
 			 (int)f->child);
 

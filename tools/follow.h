@@ -15,6 +15,7 @@ typedef struct Follow {
 	bpcond_breakpoint *breakpoint;
 	bool value_first; /* the first piece of memory of a hit is what is watched */
 	pid_t child;      /* of `run`: the target, to be reaped; 0: none */
+	bool pass_on;     /* the child hears of the terminal's signals only by us */
 	/* Called once the breakpoint is armed and signals are watched, before `ready`. NULL: nothing.
 	 * Return: STATUS_HITS to go on. */
 	ExitStatus (*begin)(void *userdata);

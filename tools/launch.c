@@ -4,6 +4,9 @@
  * the program runs. The point in between is the program's entry, where the dynamic linker jumps when
  * it is done (AT_ENTRY of the auxiliary vector). To stop there, one instruction in the child's own copy
  * of that page is a breakpoint for a while; nobody else sees it.
+ *
+ * A program that is to be left stopped gets a session of its own. In ours it would be a stopped member
+ * of a shell's job, which is orphaned when we end: the kernel then sends SIGHUP and SIGCONT to it.
  */
 #include "tools/launch.h"
 
@@ -21,12 +24,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void __attribute__((noreturn)) child(char **argv, int error_fd)
+static void __attribute__((noreturn))
+child(char **argv, bool own_session, const sigset_t *mask, int error_fd)
 {
 	int number;
 	ssize_t n;
 
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0)
+	if ((!own_session || setsid() >= 0) && sigprocmask(SIG_SETMASK, mask, NULL) == 0 &&
+	    ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0)
 		execvp(argv[0], argv);
 	number = errno;
 	n = write(error_fd, &number, sizeof(number));
@@ -59,7 +64,8 @@ static int wait_for_exec(pid_t pid, int *ret_status)
 	}
 }
 
-pid_t launch(char **argv)
+/* launch() while the signals that may end us are held back; `mask` is without that. */
+static pid_t start(char **argv, bool own_session, const sigset_t *mask)
 {
 	int fds[2], number = 0, status = 0, r;
 	ssize_t n;
@@ -77,7 +83,7 @@ pid_t launch(char **argv)
 		return r;
 	}
 	if (pid == 0)
-		child(argv, fds[1]);
+		child(argv, own_session, mask, fds[1]);
 	close(fds[1]);
 	r = wait_for_exec(pid, &status);
 	if (r >= 0 && !WIFSTOPPED(status)) {
@@ -92,6 +98,27 @@ pid_t launch(char **argv)
 		launch_kill(pid);
 		return r;
 	}
+	return pid;
+}
+
+pid_t launch(char **argv, bool own_session)
+{
+	sigset_t ends, mask;
+	pid_t pid;
+
+	/* Ctrl-C does not reach a session of its own, and until it is to die with us, nothing else
+	 * would end it. */
+	sigemptyset(&ends);
+	if (own_session) {
+		sigaddset(&ends, SIGINT);
+		sigaddset(&ends, SIGQUIT);
+		sigaddset(&ends, SIGTERM);
+		sigaddset(&ends, SIGHUP);
+	}
+	if (sigprocmask(SIG_BLOCK, &ends, &mask) < 0)
+		return -errno;
+	pid = start(argv, own_session, &mask);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return pid;
 }
 

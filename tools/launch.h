@@ -6,6 +6,7 @@
 #ifndef TOOLS_LAUNCH_H
 #define TOOLS_LAUNCH_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -13,9 +14,12 @@
  * its exec: the program is mapped, the dynamic linker has not begun. Until launch_detach the
  * program dies with us.
  *
+ * With own_session it has a session of its own (setsid(2)): it can stay stopped when we have ended, but
+ * the terminal, from which it can still read, sends it no signals.
+ *
  * Return: its pid; a negative errno, that of the exec if it is the exec that failed.
  */
-pid_t launch(char **argv);
+pid_t launch(char **argv, bool own_session);
 
 /*
  * Lets a program that stands at its exec run to its entry point: the dynamic linker has loaded and

@@ -49,6 +49,8 @@ int main(int argc, char *argv[])
 		if (strcmp(command, "call") == 0) {
 			call(number);
 			target_say("called %ld", number);
+		} else if (strcmp(command, "pid") == 0) {
+			target_say("pid %d", getpid());
 		} else if (strcmp(command, "exec") == 0) {
 			execl("/proc/self/exe", argv[0], NULL);
 			return errno;
