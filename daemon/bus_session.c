@@ -330,21 +330,59 @@ static const sd_bus_vtable session_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
-/* The children below /org/bpcond1/session, for introspection. */
-static int enumerate(sd_bus *sdbus, const char *prefix, void *userdata, char ***ret,
-		     sd_bus_error *error)
+static int list_sessions(const Bus *bus, char ***ret_paths)
 {
-	const Bus *bus = userdata;
-	char **paths = NULL;
 	size_t n = 0;
 
 	for (const Session *session = bus->broker->sessions; session; session = session->next) {
 		char path[BUS_MAX_PATH];
 
 		bus_session_path(session, path);
-		if (bus_paths_add(&paths, &n, path) < 0)
+		if (bus_paths_add(ret_paths, &n, path) < 0)
 			return -ENOMEM;
 	}
+	return 0;
+}
+
+/* Of another user's session it is not told which breakpoints there are. */
+static int list_breakpoints(Bus *bus, const Session *session, char ***ret_paths)
+{
+	sd_bus_error refusal = SD_BUS_ERROR_NULL;
+	Caller *caller;
+	size_t n = 0;
+	int r;
+
+	r = bus_check_user(bus, &session->owner, &caller, &refusal);
+	sd_bus_error_free(&refusal);
+	if (r < 0)
+		return 0;
+	for (const Breakpoint *at = session->breakpoints; at; at = at->next) {
+		char path[BUS_MAX_PATH];
+
+		bus_breakpoint_path(at, path);
+		if (bus_paths_add(ret_paths, &n, path) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The children of /org/bpcond1/session, or of one of them, for introspection. */
+static int enumerate(sd_bus *sdbus, const char *prefix, void *userdata, char ***ret,
+		     sd_bus_error *error)
+{
+	Bus *bus = userdata;
+	const Session *session;
+	char **paths = NULL;
+	const char *rest;
+	int r;
+
+	session = bus_parse_session(bus, prefix, &rest);
+	if (session)
+		r = *rest == '\0' ? list_breakpoints(bus, session, &paths) : 0;
+	else
+		r = list_sessions(bus, &paths);
+	if (r < 0)
+		return r;
 	*ret = paths;
 	return 0;
 }
