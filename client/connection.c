@@ -325,11 +325,10 @@ static int greet(bpcond_client *client)
 				BPCOND_MANAGER_INTERFACE, "Version", &error, &reply, "s");
 	if (r < 0) {
 		r = error.name != NULL ? error_number_of(error.name) : r;
-		if (r != -EACCES && r != -ETIMEDOUT)
+		/* Whether the bus waits longer than we for a daemon that it starts is chance. */
+		if (r != -EACCES)
 			r = -EHOSTUNREACH;
-		error_set(&client->error, r, CLIENT_ERROR_UNREACHABLE,
-			  "no bpcondd answers on this bus (%s); start it with 'systemctl start "
-			  "bpcondd', or name the bus that it is on",
+		error_set(&client->error, r, CLIENT_ERROR_UNREACHABLE, CLIENT_NO_DAEMON_TEXT,
 			  error.message != NULL ? error.message : strerror(-r));
 		goto finish;
 	}
@@ -456,6 +455,9 @@ static void tell_error(bpcond_client *client, int number, const char *member,
 			  "bpcondd has not answered %s (%s); see why ('journalctl -u bpcondd'), "
 			  "then ask again",
 			  member, error->message);
+	else if (number == -EHOSTUNREACH)
+		error_set(&client->error, number, CLIENT_ERROR_UNREACHABLE, CLIENT_NO_DAEMON_TEXT,
+			  error->message);
 	else
 		error_set(&client->error, number, error->name, "%s", error->message);
 }

@@ -33,20 +33,26 @@ static const struct {
 	{"org.freedesktop.DBus.Error.Disconnected", -ECONNRESET},
 	{"org.freedesktop.DBus.Error.NoReply", -ETIMEDOUT},
 	{"org.freedesktop.DBus.Error.Timeout", -ETIMEDOUT},
-	{"org.freedesktop.DBus.Error.TimedOut", -ETIMEDOUT},
+	/* The bus has waited in vain for the daemon that it started. */
+	{"org.freedesktop.DBus.Error.TimedOut", -EHOSTUNREACH},
 };
 
 int error_number_of(const char *name)
 {
-	static const char spawn[] = "org.freedesktop.DBus.Error.Spawn.";
+	/* The bus tried to start the daemon and could not, or had systemd try. */
+	static const char *const starting[] = {
+		"org.freedesktop.DBus.Error.Spawn.",
+		"org.freedesktop.systemd1.",
+	};
 
 	for (size_t i = 0; i < sizeof(error_table) / sizeof(error_table[0]); i++) {
 		if (strcmp(error_table[i].name, name) == 0)
 			return error_table[i].number;
 	}
-	/* The bus tried to start the daemon and could not. */
-	if (strncmp(name, spawn, sizeof(spawn) - 1) == 0)
-		return -EHOSTUNREACH;
+	for (size_t i = 0; i < sizeof(starting) / sizeof(starting[0]); i++) {
+		if (strncmp(name, starting[i], strlen(starting[i])) == 0)
+			return -EHOSTUNREACH;
+	}
 	return -EIO;
 }
 

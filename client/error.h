@@ -8,6 +8,12 @@
 
 #include "bpcond/bpcond.h"
 
+/* What to do where no daemon answers; %s is what the bus says of it. */
+#define CLIENT_NO_DAEMON_TEXT                                                                 \
+	"no bpcondd answers on this bus (%s); start it with 'systemctl start bpcondd', see "  \
+	"with 'systemctl status bpcondd' and 'journalctl -u bpcondd' why it does not start, " \
+	"or name the bus that it is on"
+
 #define CLIENT_ERROR_FAILED      "org.bpcond1.Client.Failed"
 #define CLIENT_ERROR_UNREACHABLE "org.bpcond1.Client.Unreachable"
 #define CLIENT_ERROR_DAEMON_LOST "org.bpcond1.Client.DaemonLost"

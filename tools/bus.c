@@ -84,9 +84,13 @@ ExitStatus bus_open(const Tool *tool, sd_bus **ret)
 static bool is_unreachable(const char *name)
 {
 	static const char prefix[] = "org.freedesktop.DBus.Error.";
+	static const char systemd[] = "org.freedesktop.systemd1.";
 	static const char *const names[] = {"ServiceUnknown", "NameHasNoOwner", "NoReply",
-					    "Disconnected",   "NoServer",       "Timeout"};
+					    "Disconnected",   "NoServer",       "Timeout",
+					    "TimedOut"};
 
+	if (strncmp(name, systemd, sizeof(systemd) - 1) == 0)
+		return true;
 	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
 		return false;
 	name += sizeof(prefix) - 1;
@@ -105,7 +109,8 @@ ExitStatus bus_complain(int r, const sd_bus_error *error)
 	}
 	if (is_unreachable(error->name)) {
 		complain("no bpcondd answers on this bus (%s); start it with 'systemctl start "
-			 "bpcondd', or name the bus that it is on (--bus)",
+			 "bpcondd', see with 'systemctl status bpcondd' and 'journalctl -u "
+			 "bpcondd' why it does not start, or name the bus that it is on (--bus)",
 			 error->message);
 		return STATUS_NO_DAEMON;
 	}

@@ -134,6 +134,21 @@ check "it does not start with one capability" fails systemctl start bpcondd
 check "and is not tried again and again" test "$(systemctl show --property NRestarts --value bpcondd)" = 0
 check "the journal names what is missing" within 5 journal_has --unit bpcondd \
 	--grep 'CAP_PERFMON missing' MESSAGE_ID=dc0501aaca0849aeab0736ca7dcb54c0
+# cannot_reach COMMAND...: whether bpcondctl says so, and what to do.
+cannot_reach() {
+	local status=0
+	as "$USER_A" bpcondctl "$@" >"$scratch/reach.out" 2>"$scratch/reach.err" || status=$?
+	echo "exit status $status"
+	cat "$scratch/reach.err"
+	((status == 5)) && has 'systemctl status bpcondd' "$scratch/reach.err" &&
+		has 'journalctl -u bpcondd' "$scratch/reach.err"
+}
+check "a daemon that cannot start is one that cannot be reached" \
+	cannot_reach break --timeout 1 -p "$target_pid" "$target_address"
+systemctl mask --runtime bpcondd
+check "a masked one neither" cannot_reach status
+check "nor for a breakpoint" cannot_reach break --timeout 1 -p "$target_pid" "$target_address"
+systemctl unmask --runtime bpcondd
 rm -r /run/systemd/system/bpcondd.service.d
 systemctl daemon-reload
 systemctl reset-failed bpcondd

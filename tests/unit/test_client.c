@@ -111,6 +111,12 @@ START_TEST(test_error_numbers)
 			 -EHOSTUNREACH);
 	ck_assert_int_eq(error_number_of("org.freedesktop.DBus.Error.Spawn.ChildExited"),
 			 -EHOSTUNREACH);
+	ck_assert_int_eq(error_number_of("org.freedesktop.DBus.Error.NameHasNoOwner"),
+			 -EHOSTUNREACH);
+	ck_assert_int_eq(error_number_of("org.freedesktop.DBus.Error.TimedOut"), -EHOSTUNREACH);
+	ck_assert_int_eq(error_number_of("org.freedesktop.systemd1.UnitMasked"), -EHOSTUNREACH);
+	ck_assert_int_eq(error_number_of("org.freedesktop.systemd1.NoSuchUnit"), -EHOSTUNREACH);
+	ck_assert_int_eq(error_number_of("org.freedesktop.DBus.Error.NoReply"), -ETIMEDOUT);
 	ck_assert_int_eq(error_number_of("org.example.Unheard.Of"), -EIO);
 }
 END_TEST
