@@ -15,6 +15,9 @@
  * Exit status: 0 when every arm's signal came exactly once, at its site, with its registers, and the
  * filter judged exactly as many traps as the loop makes; 1 when not; 2 when it cannot run.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* F_SETSIG, F_SETOWN_EX */
+#endif
 #include <bpcond/bpcond.h>
 #include <errno.h>
 #include <fcntl.h>

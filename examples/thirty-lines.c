@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	const struct bpcond_hit *hit;
 
 	if (argc != 4 || bpcond_client_new(&client) < 0)
-		return 2;
+		return fprintf(stderr, "usage: %s PID FUNCTION ARGUMENT\n", argv[0]), 2;
 	bpcond_parameter wanted = {"wanted", strtoll(argv[3], NULL, 0)};
 	bpcond_request request = {.size = sizeof(request), .location = argv[2]};
 	request.condition = "$rdi == wanted";
