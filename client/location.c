@@ -481,6 +481,18 @@ static char *separating_colon(char *text)
 	return NULL;
 }
 
+/* Whether it is called as files of C and C++ are, and no module or symbol. */
+static bool is_source_name(const char *name)
+{
+	static const char *const endings[] = {".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hpp"};
+	const char *ending = strrchr(name, '.');
+
+	for (size_t i = 0; ending && ending > name && i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (strcmp(ending, endings[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Cuts +OFF off the end, if there is one that is a number. */
 static uint64_t cut_offset(char *text)
 {
@@ -526,6 +538,15 @@ static int resolve_text(const bpcond_symbols *symbols, char *text, bpcond_locati
 		*colon = '\0';
 		module = text;
 		text = colon + 1;
+	}
+	if (module && is_source_name(module)) {
+		say(message, "%s is no line of %s: write FILE.c:LINE, as %s:12", text, module,
+		    module);
+		return BPCOND_LOCATION_MALFORMED;
+	}
+	if (!module && is_source_name(text)) {
+		say(message, "%s is a file: write FILE.c:LINE, as %s:12", text, text);
+		return BPCOND_LOCATION_MALFORMED;
 	}
 	if (*text == '\0' || (module && *module == '\0')) {
 		say(message,

@@ -19,7 +19,8 @@ static const char *why_not(int r)
 		return "there is no such process, or it has ended: check the process id";
 	case -EACCES:
 	case -EPERM:
-		return "this user may not look at it: run as its user, or as an administrator";
+		return "this user may not look at it, so that it has no names here: give addresses "
+		       "as 0xADDR, or run as its user or as an administrator";
 	case -ENOMEM:
 		return "out of memory";
 	default:

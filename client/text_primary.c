@@ -235,9 +235,10 @@ static bool look_up(Parser *parser, const Token *token, bool for_address, Value 
 			  shown(token), token->start);
 	else if (r == -EOPNOTSUPP)
 		tree_fail(parser->arena, token->at,
-			  "`%.*s` has no place in memory that a condition can tell (it is "
-			  "thread-local "
-			  "or was optimised away): use a register or an address",
+			  "`%.*s` has no place in memory here that a condition can tell: a local "
+			  "variable has one only behind its function's entry, so break at "
+			  "FILE.c:LINE; of one that is thread-local or was optimised away use a "
+			  "register or an address",
 			  shown(token), token->start);
 	else if (r < 0)
 		tree_fail_errno(parser->arena, r);

@@ -17,6 +17,7 @@
 #include "tools/follow.h"
 #include "tools/launch.h"
 #include "tools/options.h"
+#include "tools/output.h"
 #include "tools/place.h"
 
 /* The text that an error's place is in. */
@@ -89,6 +90,8 @@ static ExitStatus add(Follow *f, char **spec)
 	place_announce(bpcond_session_pid(f->session), options, *spec);
 	if (options->watch && !f->tool->json)
 		f->value_first = place_add_value(options, spec);
+	/* What it is armed for can happen before the call has returned. */
+	f->start = monotonic_ns();
 	if (bpcond_session_add(f->session, *spec, &f->breakpoint) < 0)
 		return complain_error(bpcond_client_error(f->client), NULL);
 	return STATUS_HITS;

@@ -375,7 +375,10 @@ static ExitStatus finish(State *state, Over over)
 	if (over == OVER_OUTPUT)
 		r = state->error;
 	if (r < 0) {
-		complain("cannot write the hits out: %s; make room where they go", strerror(-r));
+		/* Who reads has enough of them, and knows. */
+		if (r != -EPIPE)
+			complain("cannot write the hits out: %s; make room where they go",
+				 strerror(-r));
 		return STATUS_REFUSED;
 	}
 	return counts.hits > 0 ? STATUS_HITS : STATUS_NO_HITS;
@@ -410,6 +413,7 @@ ExitStatus follow(const Follow *f)
 	}
 	r = output_start(&state.output, &(OutputOptions){
 						.json = f->tool->json,
+						.start = f->start,
 						.pid = bpcond_session_pid(f->session),
 						.value_first = f->value_first,
 						.hide_registers = f->options->default_pc,

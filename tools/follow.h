@@ -14,6 +14,7 @@ typedef struct Follow {
 	bpcond_session *session;
 	bpcond_breakpoint *breakpoint;
 	bool value_first; /* the first piece of memory of a hit is what is watched */
+	uint64_t start;   /* ns, CLOCK_MONOTONIC: before any hit */
 	pid_t child;      /* of `run`: the target, to be reaped; 0: none */
 	bool pass_on;     /* the child hears of the terminal's signals only by us */
 	/* Called once the breakpoint is armed and signals are watched, before `ready`. NULL: nothing.

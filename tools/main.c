@@ -83,7 +83,9 @@ static int check_output(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	complain("cannot write the output: %s; make room where it goes", strerror(errno));
+	/* Who reads has enough of it, and knows. */
+	if (errno != EPIPE)
+		complain("cannot write the output: %s; make room where it goes", strerror(errno));
 	return status == STATUS_HITS || status == STATUS_NO_HITS ? STATUS_REFUSED : status;
 }
 

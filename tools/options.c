@@ -471,6 +471,40 @@ static size_t find_option(const char *text, const char **ret)
 	return 0;
 }
 
+/* Whether an operand is missing: nothing, or an operator, stands where one has to. */
+static bool operand_is_missing(const char *p)
+{
+	bool wanted = true;
+
+	while (*p != '\0') {
+		size_t word = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"0123456789_$.");
+		bool two = p[1] != '\0' && strchr("&|=<>", p[0]) != NULL && p[0] == p[1];
+
+		if (word > 0) {
+			wanted = false;
+			p += word;
+		} else if (*p == '"' || *p == '\'') {
+			size_t inside = strcspn(p + 1, *p == '"' ? "\"" : "'");
+
+			wanted = false;
+			p += 1 + inside + (p[1 + inside] != '\0');
+		} else if (strchr(" \t\n", *p) != NULL) {
+			p++;
+		} else if (*p == '(' || *p == '[') {
+			wanted = true;
+			p++;
+		} else if (wanted && (two || strchr("~!-+*&", *p) == NULL || p[1] == '=')) {
+			return true;
+		} else {
+			/* A closing one ends an operand, any other wants one. */
+			wanted = *p != ')' && *p != ']';
+			p += two || p[1] == '=' || (*p == '-' && p[1] == '>') ? 2 : 1;
+		}
+	}
+	return wanted;
+}
+
 void options_hint(const char *text)
 {
 	const char *option;
@@ -481,7 +515,7 @@ void options_hint(const char *text)
 			"options stand before LOCATION: put '%.*s' there; all that follows 'if' is "
 			"the condition",
 			(int)n, option);
-	if (strchr(text, '$') == NULL)
+	if (strchr(text, '$') == NULL && operand_is_missing(text))
 		complain("if a $name stood there, the shell took it: put the text in single "
 			 "quotes");
 }

@@ -36,12 +36,17 @@ void print_safe(FILE *file, const char *text)
 		print_safe_char(file, *text);
 }
 
-int64_t monotonic_ms(void)
+uint64_t monotonic_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int64_t monotonic_ms(void)
+{
+	return (int64_t)(monotonic_ns() / 1000000);
 }
 
 /* ---- Hits for a person ----------------------------------------------------------------------- */
@@ -93,13 +98,9 @@ static void describe(Output *output, uint64_t address, char *ret, size_t size)
 
 int output_start(Output *output, const OutputOptions *options)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	*output = (Output){
 		.options = *options,
 		.look_again = LOOK_AGAIN_MS,
-		.start = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
 		.live = isatty(STDERR_FILENO) == 1,
 		.live_time = monotonic_ms(),
 	};
@@ -194,8 +195,8 @@ static void print_value(FILE *file, const bpcond_piece *piece)
 
 static void print_hit(Output *output, const struct bpcond_hit *hit)
 {
-	uint64_t since = hit->time > output->start ? hit->time - output->start : 0;
 	const OutputOptions *options = &output->options;
+	uint64_t since = hit->time > options->start ? hit->time - options->start : 0;
 	FILE *file = output->text;
 	unsigned first = 0;
 	const uint64_t *stack;

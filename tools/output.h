@@ -25,6 +25,7 @@ typedef struct OutputOptions {
 	 * for what the line says. */
 	bool value_first;
 	bool hide_registers;
+	uint64_t start; /* ns, CLOCK_MONOTONIC: hits are shown relative to it */
 } OutputOptions;
 
 typedef struct Output {
@@ -32,7 +33,6 @@ typedef struct Output {
 	bpcond_symbols *symbols; /* owned; NULL: not to be had yet */
 	int64_t symbols_time;    /* ms; of the last look at the target's modules */
 	int64_t look_again;      /* ms; not sooner after it */
-	uint64_t start;          /* ns, CLOCK_MONOTONIC: hits are shown relative to it */
 
 	FILE *text;      /* what is not written yet, in memory: buffer */
 	char *buffer;    /* the stream's; owned */
@@ -70,7 +70,8 @@ void output_interrupt_live(void);
 int output_summary(Output *output, const bpcond_counts *counts, bool whole, const char *end,
 		   const char *note);
 
-/* Milliseconds of CLOCK_MONOTONIC. */
+/* CLOCK_MONOTONIC, in nanoseconds as in a hit, and in milliseconds. */
+uint64_t monotonic_ns(void);
 int64_t monotonic_ms(void);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "tools/tree.h"
 
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,8 +85,35 @@ static void print_value(struct json_object *value, int column, int indent, int b
 		print_safe(stdout, text);
 }
 
+/* Addresses, which the daemon writes as the numbers that they are, as people know them. */
+static void show_addresses(struct json_object *value)
+{
+	struct json_object *at;
+	char text[32];
+
+	if (json_object_is_type(value, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(value); i++)
+			show_addresses(json_object_array_get_idx(value, i));
+		return;
+	}
+	if (!json_object_is_type(value, json_type_object))
+		return;
+	json_object_object_foreach(value, key, member)
+	{
+		(void)key;
+		show_addresses(member);
+	}
+	if (!json_object_object_get_ex(value, "at", &at) || !json_object_is_type(at, json_type_int))
+		return;
+	snprintf(text, sizeof(text), "0x%" PRIx64, json_object_get_uint64(at));
+	at = json_object_new_string(text);
+	if (at != NULL && json_object_object_add(value, "at", at) < 0)
+		json_object_put(at);
+}
+
 void print_tree(struct json_object *value)
 {
+	show_addresses(value);
 	print_value(value, 0, 0, 0);
 	fputc('\n', stdout);
 }

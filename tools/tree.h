@@ -5,7 +5,7 @@
 
 struct json_object;
 
-/* Prints the value to stdout, with a line end. */
+/* Prints the value to stdout, with a line end; addresses in it ("at") become hexadecimal. */
 void print_tree(struct json_object *value);
 
 #endif

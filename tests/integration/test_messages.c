@@ -420,6 +420,86 @@ START_TEST(mistakes_are_explained)
 }
 END_TEST
 
+/* What may be the cause is told only where it may be: an operand is missing, and there is no $. */
+START_TEST(the_shell_is_blamed_only_where_it_may_be)
+{
+	static const struct {
+		const char *script;
+		bool blamed;
+	} table[] = {
+		{"\"$0\" check 'value == '", true},
+		{"\"$0\" check 'value != previous &&  == 3'", true},
+		{"\"$0\" check 'streq(, \"GET\")'", true},
+		{"\"$0\" check '*(int *)( + 8) == )'", true},
+		{"\"$0\" check 'value == 3 4'", false},
+		{"\"$0\" check 'no_such_thing == 3'", false},
+		{"\"$0\" check '-value == !previous && *&value'", false},
+		{"\"$0\" check '$" ARG1 " == '", false},
+	};
+	Command command;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		start_shell(&command, table[i].script, "");
+		ck_assert_msg(command_finish(&command) == STATUS_USAGE, "%s", table[i].script);
+		(table[i].blamed ? expect : expect_none)(&command, COMMAND_STDERR,
+							 "the shell took it");
+		command_end(&command);
+	}
+}
+END_TEST
+
+/* Whoever closes the pipe knows that the output is not whole. */
+START_TEST(a_closed_pipe_is_nothing_to_speak_of)
+{
+	Command command;
+	Target target;
+	char pid[16];
+
+	target_start(&target, "busy", NULL, NULL);
+	pid_of(&target, pid);
+	start_shell(&command, "trap '' PIPE; { sleep 0.2; exec \"$0\" status; } | true", pid);
+	ck_assert_int_eq(command_finish(&command), 0);
+	ck_assert_str_eq(command.texts[COMMAND_STDERR], "");
+	command_end(&command);
+	start_shell(&command, "trap '' PIPE; \"$0\" break -p $1 busy_work | true", pid);
+	ck_assert_int_eq(command_finish(&command), 0);
+	expect_none(&command, COMMAND_STDERR, "cannot write");
+	command_end(&command);
+	target_kill(&target);
+}
+END_TEST
+
+/* Hits that come before all is ready to show them have different times as well. */
+START_TEST(times_count_from_before_the_first_hit)
+{
+	Command command;
+	Target target;
+	char pid[16];
+
+	target_start(&target, "busy", NULL, NULL);
+	pid_of(&target, pid);
+	for (int i = 0; i < 3; i++) {
+		start(&command, "break", "--limit", "3", "-p", pid, "busy_work");
+		ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+		expect(&command, COMMAND_STDOUT, "#2 ");
+		expect_none(&command, COMMAND_STDOUT, " 0.000000 s");
+		command_end(&command);
+	}
+	target_kill(&target);
+}
+END_TEST
+
+START_TEST(addresses_are_hexadecimal)
+{
+	Command command;
+
+	start(&command, "check", "*(int *)0x123456789abc == 5");
+	ck_assert_int_eq(command_finish(&command), 0);
+	expect(&command, COMMAND_STDOUT, "{ \"load\": \"s32\", \"at\": \"0x123456789abc\" }");
+	command_end(&command);
+}
+END_TEST
+
 START_TEST(a_full_disk_is_no_success)
 {
 	Command command;
@@ -488,6 +568,13 @@ int main(int argc, char *argv[])
 	integration_add(suite, "signals have numbers and short names",
 			signals_have_numbers_and_short_names);
 	integration_add(suite, "mistakes are explained", mistakes_are_explained);
+	integration_add(suite, "the shell is blamed only where it may be",
+			the_shell_is_blamed_only_where_it_may_be);
+	integration_add(suite, "a closed pipe is nothing to speak of",
+			a_closed_pipe_is_nothing_to_speak_of);
+	integration_add(suite, "times count from before the first hit",
+			times_count_from_before_the_first_hit);
+	integration_add(suite, "addresses are hexadecimal", addresses_are_hexadecimal);
 	integration_add(suite, "a full disk is no success", a_full_disk_is_no_success);
 	return integration_run(suite, argc, argv);
 }

@@ -182,6 +182,8 @@ START_TEST(test_lines)
 	snprintf(text, sizeof(text), "location_target.c:%" PRIu64, fact("inlined:number"));
 	expect_problem(text, BPCOND_LOCATION_AMBIGUOUS, "several places");
 	ck_assert_ptr_nonnull(strstr(target.error, "inlined, inlined in location_target"));
+	expect_problem("location_target.c:work", BPCOND_LOCATION_MALFORMED, "write FILE.c:LINE");
+	expect_problem("location_target.c", BPCOND_LOCATION_MALFORMED, "write FILE.c:LINE");
 	expect_problem("location_target.c:100000", BPCOND_LOCATION_NOT_FOUND, "no code at line");
 	expect_problem("target.c:10", BPCOND_LOCATION_NOT_FOUND, "no debug information");
 }
