@@ -119,9 +119,9 @@ static void refuse_for(const PolkitQuestion *question, PolkitAnswer answer)
 	switch (answer) {
 	case POLKIT_NOBODY_TO_ASK:
 		refuse(&refusal, REFUSED_NOT_AUTHORIZED,
-		       "%s; an administrator can allow it (polkit action %s), but there is none to "
-		       "ask: allow interaction in the call, with an agent (such as pkttyagent) "
-		       "running",
+		       "%s; polkit (action %s) would have asked for it, but can ask nobody: run an "
+		       "agent, such as pkttyagent, and if the call does not allow interaction "
+		       "(bpcondctl's do), let it",
 		       rule, question->action);
 		break;
 	case POLKIT_SILENT:

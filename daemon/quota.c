@@ -43,8 +43,9 @@ static const struct {
 	[QUOTA_BREAKPOINTS] = {"breakpoints", "remove a breakpoint that is no longer needed"},
 	[QUOTA_EVENTS] = {"events", "remove a breakpoint, or set this one on fewer threads: each "
 				    "thread of a breakpoint is an event"},
-	[QUOTA_RING_BYTES] = {"ring-bytes", "ask for a smaller ring (hits-bytes), or close a "
-					    "session and every descriptor of its ring"},
+	[QUOTA_RING_BYTES] = {"ring-bytes", "end a session, and close every descriptor of its ring: "
+					    "until then it counts. A client that sets its ring's "
+					    "size (hits-bytes) can ask for a smaller one"},
 	[QUOTA_LENT_FILTERS] = {"lent-filters", "return a lent filter that is no longer needed"},
 	[QUOTA_QUESTIONS] = {"pending-questions", "answer those that an administrator is asked "
 						  "already, and call again"},
