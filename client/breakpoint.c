@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/internal.h"
+#include "client/symbols.h"
 #include "client/reply.h"
 #include "client/spec_json.h"
 
@@ -38,7 +39,8 @@ static bool read_target(pid_t pid, uint64_t address, size_t length, uint64_t *re
 	struct iovec local = {.iov_base = &value, .iov_len = length};
 	struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = length};
 
-	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != (ssize_t)length)
+	if (process_vm_readv(symbols_living_thread(pid), &local, 1, &remote, 1, 0) !=
+	    (ssize_t)length)
 		return false;
 	*ret = value;
 	return true;

@@ -97,6 +97,19 @@ static bool plain_address(const char *location, uint64_t *ret)
 	return errno == 0 && *end == '\0';
 }
 
+/* Bytes of the array's element that begins at an address which is not that of 8 bytes; 8 if there is none
+ * that is known. */
+static unsigned element_length(const Build *build)
+{
+	bpcond_symbol element;
+
+	for (unsigned length = 4; length > 0; length /= 2) {
+		if (symbols_integer_at(build->symbols, build->address, length, &element) == 0)
+			return length;
+	}
+	return 8;
+}
+
 static int add_location(Build *build)
 {
 	const bpcond_request *request = build->request;
@@ -133,6 +146,15 @@ static int add_location(Build *build)
 		return r;
 	}
 
+	if (request->access != BPCOND_EXECUTE && location.is_function &&
+	    strncasecmp(request->location, "0x", 2) != 0) {
+		error_set(build->error, -EINVAL, CLIENT_ERROR_SPEC,
+			  "%s is code: use break, or watch its bytes by their address, 0x%" PRIx64,
+			  request->location, location.address);
+		if (build->error != NULL)
+			build->error->part = BPCOND_PART_LOCATION;
+		return -EINVAL;
+	}
 	build->address = location.address;
 	/* A data breakpoint can be hit from anywhere: no place, no local variables. */
 	if (request->access == BPCOND_EXECUTE && build->symbols != NULL)
@@ -149,6 +171,8 @@ static int add_location(Build *build)
 		build->length = request->length;
 	else if (location.size == 1 || location.size == 2 || location.size == 4)
 		build->length = (unsigned)location.size;
+	else if (build->symbols != NULL && location.address % build->length != 0)
+		build->length = element_length(build);
 	return add_count(build, "length", build->length);
 }
 

@@ -34,7 +34,7 @@ int bpcond_symbols_new(pid_t pid, bpcond_symbols **ret, char *error, size_t erro
 	int r = -ENOMEM;
 
 	if (symbols) {
-		symbols->pid = pid;
+		symbols->pid = pid > 0 ? symbols_living_thread(pid) : pid;
 		r = pid > 0 ? symbols_load_modules(symbols) : -ESRCH;
 	}
 	if (r == -ENOENT)

@@ -25,7 +25,7 @@ typedef struct Module {
 } Module;
 
 struct bpcond_symbols {
-	pid_t pid;
+	pid_t pid; /* of a thread that lives; the leader may have ended */
 	Dwfl *dwfl;
 	Module *modules; /* the program first, then in load order as far as it is known */
 	size_t n_modules;
@@ -54,6 +54,14 @@ typedef struct Definitions {
 void definitions_clear(Definitions *definitions);
 
 /* ---- The process ----------------------------------------------------------------------------- */
+
+/*
+ * A thread of the process by which its memory and files can be seen. When the main thread has ended before
+ * the others, the kernel shows nothing by its id any more.
+ *
+ * Return: the process's id while the main thread lives, and where no thread does; else another's.
+ */
+pid_t symbols_living_thread(pid_t pid);
 
 /* Reads exactly size bytes of the process's memory. Return: 0, a negative errno. */
 int symbols_read(const bpcond_symbols *symbols, uint64_t address, void *buffer, size_t size);

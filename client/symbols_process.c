@@ -4,6 +4,7 @@
  * process's own root; the order in which they were loaded is read from the dynamic linker's list in its
  * memory, which is its word only and decides nothing but which of two equal names is meant.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,6 +24,48 @@ enum {
 	MAX_DYNAMIC = 512,
 	MAX_AUXV = 64,
 };
+
+/* Whether the thread of that directory of /proc lives: its state stands behind its name, which can hold
+ * anything, and so behind the last parenthesis. */
+static bool thread_lives(const char *directory, const char *tid)
+{
+	char path[64], line[512] = "";
+	const char *behind;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%.20s/stat", directory, tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	behind = strrchr(line, ')');
+	return behind && behind[1] == ' ' && !strchr("ZX", behind[2]);
+}
+
+pid_t symbols_living_thread(pid_t pid)
+{
+	char directory[64], leader[16];
+	const struct dirent *entry;
+	pid_t found = pid;
+	DIR *tasks;
+
+	snprintf(directory, sizeof(directory), "/proc/%d/task", (int)pid);
+	snprintf(leader, sizeof(leader), "%d", (int)pid);
+	if (thread_lives(directory, leader))
+		return pid;
+	tasks = opendir(directory);
+	if (!tasks)
+		return pid;
+	do {
+		entry = readdir(tasks);
+		if (entry && entry->d_name[0] != '.' && thread_lives(directory, entry->d_name))
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+	} while (entry && found == pid);
+	closedir(tasks);
+	return found;
+}
 
 int symbols_read(const bpcond_symbols *symbols, uint64_t address, void *buffer, size_t size)
 {

@@ -86,13 +86,17 @@ static ExitStatus open_session(const Tool *tool, const Options *options, pid_t p
 static ExitStatus add(Follow *f, char **spec)
 {
 	const Options *options = f->options;
+	int r;
 
 	place_announce(bpcond_session_pid(f->session), options, *spec);
 	if (options->watch && !f->tool->json)
 		f->value_first = place_add_value(options, spec);
 	/* What it is armed for can happen before the call has returned. */
 	f->start = monotonic_ns();
-	if (bpcond_session_add(f->session, *spec, &f->breakpoint) < 0)
+	r = bpcond_session_add(f->session, *spec, &f->breakpoint);
+	if (r == -EINVAL && options->watch && place_complain_unaligned(*spec))
+		return STATUS_USAGE;
+	if (r < 0)
 		return complain_error(bpcond_client_error(f->client), NULL);
 	return STATUS_HITS;
 }

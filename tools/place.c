@@ -53,7 +53,7 @@ typedef enum Mapped {
 
 static Mapped look_up(pid_t pid, uint64_t address)
 {
-	Mapped mapped = MAPPED_NOT;
+	Mapped mapped = MAPPED_UNKNOWN;
 	char path[64], *line = NULL;
 	uint64_t from, to;
 	size_t size = 0;
@@ -65,6 +65,8 @@ static Mapped look_up(pid_t pid, uint64_t address)
 	if (file == NULL)
 		return MAPPED_UNKNOWN;
 	while (getline(&line, &size, file) > 0) {
+		/* Of a main thread that has ended before the others there is not a line. */
+		mapped = MAPPED_NOT;
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, rights) == 3 &&
 		    address >= from && address < to) {
 			mapped = rights[2] == 'x' ? MAPPED_CODE : MAPPED_DATA;
@@ -93,25 +95,77 @@ static void warn(pid_t pid, const Options *options, uint64_t address)
 			 address, (int)pid);
 }
 
+/* What the library took that the location does not say: the line of a FILE.c:LINE, and of a variable that
+ * is too large for a debug register how much of it. */
+static void announce_choice(bpcond_symbols *symbols, const Options *options,
+			    struct json_object *spec, uint64_t address)
+{
+	const char *location = options->request.location, *colon = strrchr(location, ':');
+	struct json_object *value;
+	bpcond_location found;
+	uint64_t length = 0;
+	char ignored[256];
+
+	if (bpcond_symbols_resolve(symbols, location, &found, ignored, sizeof(ignored)) != 0 ||
+	    found.address != address)
+		return;
+	if (json_object_object_get_ex(spec, "length", &value))
+		length = json_object_get_uint64(value);
+	if (found.line != 0 && colon != NULL) {
+		fputs(", ", stderr);
+		for (const char *c = location; c < colon; c++)
+			print_safe_char(stderr, *c);
+		fprintf(stderr, ":%u", found.line);
+		if (strtoul(colon + 1, NULL, 10) != found.line)
+			fprintf(stderr, " (line %s has no code)", colon + 1);
+	}
+	if (options->watch && length < found.size)
+		fprintf(stderr, ", %" PRIu64 " of %" PRIu64 " bytes", length, found.size);
+}
+
 void place_announce(pid_t pid, const Options *options, const char *spec)
 {
 	struct json_object *root = parse(spec);
 	char name[512] = "", ignored[256];
-	bpcond_symbols *symbols;
+	bpcond_symbols *symbols = NULL;
 	uint64_t address;
 
 	if (read_address(root, &address)) {
 		if (bpcond_symbols_new(pid, &symbols, ignored, sizeof(ignored)) == 0) {
 			if (bpcond_symbols_describe(symbols, address, name, sizeof(name)) < 0)
 				*name = '\0';
-			bpcond_symbols_free(symbols);
 		}
 		fprintf(stderr, "at 0x%" PRIx64 "%s", address, *name == '\0' ? "" : " ");
 		print_safe(stderr, name);
+		if (symbols != NULL)
+			announce_choice(symbols, options, root, address);
+		bpcond_symbols_free(symbols);
 		fputc('\n', stderr);
 		warn(pid, options, address);
 	}
 	json_object_put(root);
+}
+
+bool place_complain_unaligned(const char *spec)
+{
+	struct json_object *root = parse(spec), *value;
+	uint64_t address, length, smaller = 4;
+	bool unaligned = false;
+
+	if (read_address(root, &address) && json_object_object_get_ex(root, "length", &value)) {
+		length = json_object_get_uint64(value);
+		unaligned = (length == 2 || length == 4 || length == 8) && address % length != 0;
+	}
+	if (unaligned) {
+		while (address % smaller != 0)
+			smaller /= 2;
+		complain("0x%" PRIx64 " is not divisible by %" PRIu64
+			 ", the bytes to be watched: give --length %" PRIu64
+			 ", or the place of what begins there",
+			 address, length, smaller);
+	}
+	json_object_put(root);
+	return unaligned;
 }
 
 /* {"at": ADDRESS, "length": N} of what is watched. Return: NULL when memory is short. */

@@ -6,10 +6,15 @@
 #include "tools/options.h"
 
 /*
- * Says on stderr where a spec's breakpoint will be, as "at 0x55d0c0de4010 work+0xc (thr)", and warns
+ * Says on stderr where a spec's breakpoint will be, as "at 0x55d0c0de4010 work+0xc (thr), thr.c:8", of a
+ * variable that is watched in part with ", 8 of 32 bytes", and warns
  * of an address where nothing can hit it as the process is mapped now.
  */
 void place_announce(pid_t pid, const Options *options, const char *spec);
+
+/* Of a spec that the daemon has found wrong: if a watchpoint is not aligned to its length, says so in the
+ * words of our options. Return: whether it did. */
+bool place_complain_unaligned(const char *spec);
 
 /*
  * Makes the watched memory the first piece that a spec captures, if there is room for another.

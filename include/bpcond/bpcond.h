@@ -230,7 +230,8 @@ typedef struct bpcond_request {
 	/* 0xADDR, SYMBOL[+OFF], MODULE:SYMBOL[+OFF] or FILE.c:LINE. */
 	const char *location;
 	enum bpcond_access access;
-	/* Of data: 1, 2, 4 or 8. 0: the symbol's size if it is one of these, else 8. */
+	/* Of data: 1, 2, 4 or 8. 0: the symbol's size if it is one of these, else 8; where the address is
+	 * not divisible by 8 the size of the array's element that begins there. */
 	uint32_t length;
 	/* In C's syntax; NULL: always. */
 	const char *condition;

@@ -237,6 +237,44 @@ START_TEST(exit_statuses_of_failures)
 }
 END_TEST
 
+/* What was taken for a location that leaves something open is said; what no watchpoint can be on is
+ * refused in the words of the command line. */
+START_TEST(the_place_that_was_taken_is_said)
+{
+	static const struct {
+		const char *command, *location, *said;
+		int status;
+	} table[] = {
+		{"break", "loop.c:1", ", loop.c:", STATUS_NO_HITS},
+		{"break", "loop.c:1", " (line 1 has no code)\n", STATUS_NO_HITS},
+		{"watch", "loop_record", ", 8 of 32 bytes\n", STATUS_NO_HITS},
+		{"watch", "loop_record+20", "give --length 4", STATUS_USAGE},
+		{"watch", "loop_record+18", "give --length 2", STATUS_USAGE},
+		{"watch", "loop_work", "loop_work is code: use break", STATUS_USAGE},
+		{"watch", "loop.c:1", "loop.c:1 is code: use break", STATUS_USAGE},
+	};
+	Command command;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int status = run_command(&command, table[i].command, "--timeout", "0.1", "-p",
+					 decimal(target.pid), table[i].location);
+
+		ck_assert_msg(status == table[i].status &&
+				      strstr(command.texts[COMMAND_STDERR], table[i].said) != NULL,
+			      "%s %s: %d\n%s", table[i].command, table[i].location, status,
+			      command.texts[COMMAND_STDERR]);
+		command_end(&command);
+	}
+	ck_assert_int_eq(run_command(&command, "watch", "--timeout", "0.1", "-p",
+				     decimal(target.pid), "loop_calls"),
+			 STATUS_NO_HITS);
+	ck_assert_uint_eq(command_count(&command, COMMAND_STDERR, " bytes"), 0);
+	command_end(&command);
+}
+END_TEST
+
 START_TEST(status_list_and_rm)
 {
 	Command session, command;
@@ -317,6 +355,8 @@ int main(int argc, char *argv[])
 	integration_add(suite, "--limit and --timeout end it", limit_and_timeout_end_it);
 	integration_add(suite, "run starts a program", run_starts_a_program);
 	integration_add(suite, "exit statuses of failures", exit_statuses_of_failures);
+	integration_add(suite, "the place that was taken is said",
+			the_place_that_was_taken_is_said);
 	integration_add(suite, "status, list and rm", status_list_and_rm);
 	integration_add(suite, "check shows the code on request", check_shows_the_code_on_request);
 	return integration_run(suite, argc, argv);

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/symbols.h"
 #include "tests/unit/location_fixture.h"
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
@@ -189,6 +191,35 @@ START_TEST(test_lines)
 }
 END_TEST
 
+/* How much is watched where nobody says it. */
+START_TEST(test_watched_lengths)
+{
+	static const struct {
+		const char *location, *length;
+	} watched[] = {
+		{"table", "\"length\":8"},   {"table+4", "\"length\":4"},
+		{"table+8", "\"length\":8"}, {"table+12", "\"length\":4"},
+		{"table+2", "\"length\":8"},
+	};
+
+	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
+		bpcond_request request = {
+			.size = sizeof(request),
+			.location = watched[i].location,
+			.access = BPCOND_WRITE,
+		};
+		bpcond_error error = {0};
+		char *spec = NULL;
+
+		ck_assert_msg(bpcond_spec_from_request(target.pid, &request, &spec, &error) == 0,
+			      "%s", error.message);
+		ck_assert_msg(strstr(spec, watched[i].length) != NULL, "%s: %s",
+			      watched[i].location, spec);
+		free(spec);
+	}
+}
+END_TEST
+
 START_TEST(test_lines_without_debug_information)
 {
 	expect_problem("location_target.c:50", BPCOND_LOCATION_NOT_FOUND, "-g");
@@ -244,6 +275,63 @@ START_TEST(test_no_process)
 	ck_assert_int_lt(bpcond_symbols_new(pid, &symbols, error, sizeof(error)), 0);
 	waitpid(pid, NULL, 0);
 	ck_assert_ptr_null(symbols);
+}
+END_TEST
+
+static void *write_and_wait(void *userdata)
+{
+	if (write(*(int *)userdata, "", 1) == 1)
+		pause();
+	return NULL;
+}
+
+static bool is_zombie(pid_t pid)
+{
+	char path[64], line[512] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+	fclose(file);
+	return strstr(line, ") Z ") != NULL;
+}
+
+/* The main thread has ended, others go on. */
+START_TEST(test_process_without_main_thread)
+{
+	char error[256] = "", c;
+	bpcond_symbols *symbols = NULL;
+	bpcond_location location = {0};
+	static volatile uint64_t mark = 0x1122334455667788;
+	uint64_t value = 0;
+	pthread_t thread;
+	int fds[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pthread_create(&thread, NULL, write_and_wait, &fds[1]);
+		pthread_exit(NULL);
+	}
+	ck_assert_int_eq(read(fds[0], &c, 1), 1);
+	while (!is_zombie(pid))
+		usleep(1000);
+	ck_assert_msg(bpcond_symbols_new(pid, &symbols, error, sizeof(error)) == 0, "%s", error);
+	ck_assert_msg(bpcond_symbols_resolve(symbols, "getppid", &location, error, sizeof(error)) ==
+			      0,
+		      "%s", error);
+	ck_assert_uint_eq(location.address, (uintptr_t)getppid);
+	ck_assert_int_eq(symbols_read(symbols, (uintptr_t)&mark, &value, sizeof(value)), 0);
+	ck_assert_uint_eq(value, mark);
+	bpcond_symbols_free(symbols);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
 }
 END_TEST
 
@@ -318,6 +406,7 @@ static Suite *location_suite(void)
 	tcase_add_test(plain, test_addresses);
 	tcase_add_test(plain, test_error_buffers);
 	tcase_add_test(plain, test_lines);
+	tcase_add_test(plain, test_watched_lengths);
 	suite_add_tcase(suite, plain);
 	tcase_add_test(fixed, test_local_symbols);
 	tcase_add_test(fixed, test_lines);
@@ -332,6 +421,7 @@ static Suite *location_suite(void)
 	}
 	tcase_add_test(processes, test_before_libraries_are_loaded);
 	tcase_add_test(processes, test_no_process);
+	tcase_add_test(processes, test_process_without_main_thread);
 	tcase_add_test(processes, test_process_of_someone_else);
 	tcase_add_test(processes, test_deleted_program);
 	suite_add_tcase(suite, processes);
