@@ -131,8 +131,9 @@ static void check_descriptor_limit(const Settings *settings)
 
 	if (limit / SHARING_USERS < each)
 		log_info("%llu descriptors are enough for %llu users at their limits, of %llu "
-			 "descriptors each: raise LimitNOFILE or lower the limits in " SETTINGS_FILE
-			 " where more users share this machine",
+			 "descriptors each: raise the limit of open files that it is started with "
+			 "(LimitNOFILE= of a unit, at most the sysctl fs.nr_open) or lower the "
+			 "limits in " SETTINGS_FILE " where more users share this machine",
 			 (unsigned long long)limit, (unsigned long long)(limit / each),
 			 (unsigned long long)each);
 }

@@ -119,7 +119,8 @@ static void announce_choice(bpcond_symbols *symbols, const Options *options,
 		if (strtoul(colon + 1, NULL, 10) != found.line)
 			fprintf(stderr, " (line %s has no code)", colon + 1);
 	}
-	if (options->watch && length < found.size)
+	/* Of an array's element, or of what --length says, it is all that was meant. */
+	if (options->watch && options->request.length == 0 && length == 8 && length < found.size)
 		fprintf(stderr, ", %" PRIu64 " of %" PRIu64 " bytes", length, found.size);
 }
 
