@@ -204,7 +204,10 @@ int bpcond_breakpoint_remove(bpcond_breakpoint *breakpoint)
 	bpcond_breakpoint **link;
 	int r;
 
-	r = call_plain(breakpoint, "Remove");
+	r = check_there(breakpoint);
+	if (r >= 0)
+		r = session_call_away(breakpoint->session, breakpoint->path,
+				      BPCOND_BREAKPOINT_INTERFACE, "Remove");
 	if (breakpoint->removed)
 		r = 0;
 	for (link = &breakpoint->session->breakpoints; *link != NULL; link = &(*link)->next) {

@@ -509,6 +509,18 @@ finish:
 	return r;
 }
 
+int client_call_away(bpcond_client *client, const char *path, const char *interface,
+		     const char *member)
+{
+	int r;
+
+	r = client_call(client, path, interface, member, NULL, NULL, NULL);
+	if (r >= 0 || strcmp(client->error.name, SD_BUS_ERROR_NO_REPLY) != 0)
+		return r;
+	r = client_call(client, path, interface, member, NULL, NULL, NULL);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int fill_string(sd_bus_message *m, const void *userdata)
 {
 	return sd_bus_message_append(m, "s", (const char *)userdata);

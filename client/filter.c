@@ -255,8 +255,7 @@ int bpcond_filter_return(bpcond_filter *filter)
 	client_dispatch(filter->client);
 	if (filter->returned || filter->lost)
 		return 0;
-	r = client_call(filter->client, filter->path, BPCOND_FILTER_INTERFACE, "Return", NULL, NULL,
-			NULL);
+	r = client_call_away(filter->client, filter->path, BPCOND_FILTER_INTERFACE, "Return");
 	/* Before the daemon's own word on it is heard. */
 	filter->returned = r >= 0;
 	/* The daemon can have gone meanwhile, or another connection of this user returned it. */

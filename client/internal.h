@@ -111,6 +111,14 @@ typedef int (*FillMessage)(sd_bus_message *m, const void *userdata);
 int client_call(bpcond_client *client, const char *path, const char *interface, const char *member,
 		FillMessage fill, const void *userdata, sd_bus_message **ret_reply);
 
+/*
+ * Calls a method without arguments that takes its object away. When the daemon ends within the call, nobody
+ * knows whether the object has gone, and the next daemon takes it up if it has not: that one is asked again,
+ * which starts it where it can be started. Return: as client_call; 0 too when the next one does not know the object.
+ */
+int client_call_away(bpcond_client *client, const char *path, const char *interface,
+		     const char *member);
+
 /* Handles what has come over the bus, without blocking; ends sessions as it tells. */
 void client_dispatch(bpcond_client *client);
 
@@ -141,6 +149,8 @@ int session_check(bpcond_session *session);
 int session_call(bpcond_session *session, const char *path, const char *interface,
 		 const char *member, FillMessage fill, const void *userdata,
 		 sd_bus_message **ret_reply);
+int session_call_away(bpcond_session *session, const char *path, const char *interface,
+		      const char *member);
 
 /* The session's breakpoints are others now: those whose last word was said have been removed. */
 void session_breakpoints_changed(bpcond_session *session);

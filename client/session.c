@@ -62,12 +62,9 @@ static bool found_nobody(int r)
 	return r == -ENOENT || r == -ETIMEDOUT || r == -ECONNRESET || r == -EHOSTUNREACH;
 }
 
-int session_call(bpcond_session *session, const char *path, const char *interface,
-		 const char *member, FillMessage fill, const void *userdata,
-		 sd_bus_message **ret_reply)
+/* What the call came to: `r`, or why the session has ended. */
+static int outcome(bpcond_session *session, const char *path, int r)
 {
-	int r = client_call(session->client, path, interface, member, fill, userdata, ret_reply);
-
 	if (r >= 0 || !found_nobody(r))
 		return r;
 	/* What the daemon said of its end was on the way before the answer. */
@@ -75,6 +72,21 @@ int session_call(bpcond_session *session, const char *path, const char *interfac
 	if (session->end == BPCOND_RUNNING && r == -ENOENT && strcmp(path, session->path) == 0)
 		session_ended(session, BPCOND_DAEMON_LOST);
 	return session->end == BPCOND_RUNNING ? r : tell_end(session);
+}
+
+int session_call(bpcond_session *session, const char *path, const char *interface,
+		 const char *member, FillMessage fill, const void *userdata,
+		 sd_bus_message **ret_reply)
+{
+	return outcome(
+		session, path,
+		client_call(session->client, path, interface, member, fill, userdata, ret_reply));
+}
+
+int session_call_away(bpcond_session *session, const char *path, const char *interface,
+		      const char *member)
+{
+	return outcome(session, path, client_call_away(session->client, path, interface, member));
 }
 
 /* ---- The ring -------------------------------------------------------------------------------- */
@@ -392,8 +404,7 @@ int bpcond_session_close(bpcond_session *session)
 	client_dispatch(session->client);
 	if (session->end != BPCOND_RUNNING)
 		return 0;
-	r = client_call(session->client, session->path, BPCOND_SESSION_INTERFACE, "Close", NULL,
-			NULL, NULL);
+	r = client_call_away(session->client, session->path, BPCOND_SESSION_INTERFACE, "Close");
 	/* It can have ended meanwhile; then its object is gone, or the daemon is. */
 	client_dispatch(session->client);
 	if (session->end != BPCOND_RUNNING)

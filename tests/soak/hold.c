@@ -291,9 +291,11 @@ void hold_close(Worker *worker, Hold *hold)
 {
 	if (!hold->prey)
 		return;
-	if (hold->kind == HOLD_LINGERING && !hold->prey->killed)
-		/* it may be gone, or go with its target */
-		linger_call(worker, hold->path, "org.bpcond1.Session", "Close");
+	/* It may be gone, or go with its target; or still be there, when the daemon ended within the call. */
+	if (hold->kind == HOLD_LINGERING && !hold->prey->killed &&
+	    linger_call(worker, hold->path, "org.bpcond1.Session", "Close") < 0 &&
+	    worker_is_disturbed(worker))
+		worker->doubtful = true;
 	bpcond_session_free(hold->session);
 	if (hold->event_fd >= 0)
 		close(hold->event_fd);

@@ -190,6 +190,15 @@ no_drop_ins
 
 check "breakpoints can be removed and added in what was taken up" ask a swap
 check "by the other user too" ask b swap
+pid=$(main_pid)
+kill -STOP "$pid"
+{
+	sleep 0.5
+	kill -KILL "$pid"
+} &
+check "a removal that the daemon's end cuts off is the next daemon's to make" ask a swap
+wait "$!"
+check "which is another process" restarted_from "$pid"
 kill -KILL "$(main_pid)"
 check "and outlive another SIGKILL" within 10 are 100 n_sessions
 check "to the last hit" exact a more
