@@ -346,8 +346,8 @@ def main():
     reports = [Report(kernel) for kernel in kernels]
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
         running = []
-        # What has to be built comes last: the others run meanwhile.
-        for report in sorted(reports, key=lambda report: report.kernel.package.startswith("minimal")):
+        # The others run while some are built.
+        for report in sorted(reports, key=lambda report: fetch_kernels.order(report.kernel.package)):
             kernel = report.kernel
             try:
                 if kernel.package.startswith("minimal"):
