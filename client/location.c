@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * LOCATION, what people say where a breakpoint is to be: 0xADDR, SYMBOL[+OFF], MODULE:SYMBOL[+OFF],
- * FILE.c:LINE. This is where it is decided which of several things a name means; how things are found
- * is the business of symbols_*.c. Whatever is not certain is an error that lists the choices.
+ * FILE.c:LINE. How things are found is the business of symbols_*.c. Whatever is not certain is an error that
+ * lists the choices.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -38,85 +38,6 @@ __attribute__((format(printf, 2, 3))) static void say(Message *message, const ch
 	va_end(list);
 	if (n > 0)
 		message->length += (size_t)n;
-}
-
-/* ---- Which definition is meant --------------------------------------------------------------- */
-
-static bool is_local(const Definition *definition)
-{
-	return GELF_ST_BIND(definition->sym.st_info) == STB_LOCAL;
-}
-
-/* Drops what another definition of the same module hides: old versions, then local ones. */
-static void prefer(Definitions *definitions)
-{
-	for (unsigned rule = 0; rule < 2; rule++) {
-		bool better = false;
-		size_t kept = 0;
-
-		for (size_t i = 0; i < definitions->n; i++)
-			better = better || !(rule == 0 ? definitions->items[i].old_version
-						       : is_local(&definitions->items[i]));
-		for (size_t i = 0; better && i < definitions->n; i++)
-			if (!(rule == 0 ? definitions->items[i].old_version
-					: is_local(&definitions->items[i])))
-				definitions->items[kept++] = definitions->items[i];
-		if (better)
-			definitions->n = kept;
-	}
-}
-
-/* What one module calls by that name. Return: 0 with at least one in *ret; _NOT_FOUND, _AMBIGUOUS;
- * -ENOMEM. */
-static int find_in_module(const Module *module, const char *name, bool all, Definitions *ret)
-{
-	int r;
-
-	definitions_clear(ret);
-	r = symbols_find_in(module, name, all, ret);
-	if (r == 0 && ret->n == 0 && all)
-		r = symbols_find_cxx_in(module, name, ret);
-	if (r < 0)
-		return r;
-	prefer(ret);
-	if (ret->n == 0)
-		return BPCOND_LOCATION_NOT_FOUND;
-	return ret->n == 1 ? 0 : BPCOND_LOCATION_AMBIGUOUS;
-}
-
-/* Local definitions, and those of C++, of all modules but the program. */
-static int find_anywhere(const bpcond_symbols *symbols, const char *name, Definitions *ret)
-{
-	int r = 0;
-
-	definitions_clear(ret);
-	for (size_t i = 1; r == 0 && i < symbols->n_modules; i++)
-		r = symbols_find_in(&symbols->modules[i], name, true, ret);
-	for (size_t i = 1; r == 0 && ret->n == 0 && i < symbols->n_modules; i++)
-		r = symbols_find_cxx_in(&symbols->modules[i], name, ret);
-	if (r < 0)
-		return r;
-	prefer(ret);
-	if (ret->n == 0)
-		return symbols->libraries_ready ? BPCOND_LOCATION_NOT_FOUND
-						: BPCOND_LOCATION_NOT_YET;
-	return ret->n == 1 ? 0 : BPCOND_LOCATION_AMBIGUOUS;
-}
-
-int symbols_find(const bpcond_symbols *symbols, const char *name, Definitions *ret)
-{
-	int r;
-
-	r = find_in_module(&symbols->modules[0], name, true, ret);
-	if (r != BPCOND_LOCATION_NOT_FOUND)
-		return r;
-	for (size_t i = 1; i < symbols->n_modules; i++) {
-		r = find_in_module(&symbols->modules[i], name, false, ret);
-		if (r != BPCOND_LOCATION_NOT_FOUND)
-			return r;
-	}
-	/* Before the libraries are there only the dynamic linker is: its own malloc is not meant. */
-	return find_anywhere(symbols, name, ret);
 }
 
 /* ---- Modules --------------------------------------------------------------------------------- */
@@ -365,7 +286,7 @@ static int resolve_symbol(const bpcond_symbols *symbols, const char *wanted_modu
 		r = find_module(symbols, wanted_module, &module, message);
 		if (r != 0)
 			return r;
-		r = find_in_module(module, name, true, &definitions);
+		r = symbols_find_in_module(module, name, true, &definitions);
 	} else {
 		r = symbols_find(symbols, name, &definitions);
 	}
