@@ -4,8 +4,8 @@
  * sessions -> breakpoints, and client -> lent filters; each list is owned by its parent.
  *
  * Layers, each using only those above it: error.c · hit.c, hit_json.c (pure) · maps.c (what the kernel
- * writes) · reply.c, connection.c, comeback.c (the bus) · hit_reader.c · session.c · breakpoint.c · filter.c · request.c (text
- * to spec).
+ * writes) · reply.c, connection.c, comeback.c (the bus) · hit_reader.c · session.c · breakpoint.c ·
+ * filter.c · request.c (text to spec).
  */
 #ifndef CLIENT_INTERNAL_H
 #define CLIENT_INTERNAL_H
@@ -112,9 +112,10 @@ int client_call(bpcond_client *client, const char *path, const char *interface, 
 		FillMessage fill, const void *userdata, sd_bus_message **ret_reply);
 
 /*
- * Calls a method without arguments that takes its object away. When the daemon ends within the call, nobody
- * knows whether the object has gone, and the next daemon takes it up if it has not: that one is asked again,
- * which starts it where it can be started. Return: as client_call; 0 too when the next one does not know the object.
+ * Calls a method without arguments that takes its object away. When the daemon ends within the call,
+ * nobody knows whether the object has gone, and the next daemon takes it up if it has not: that one is
+ * asked again, which starts it where it can be started. Return: as client_call; 0 too when the next one
+ * does not know the object.
  */
 int client_call_away(bpcond_client *client, const char *path, const char *interface,
 		     const char *member);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the client knows of the machine: how its registers are called in records, in conditions and in
- * DWARF, and which hold arguments. (Its C types are those of the compiler that compiles this.) One file for each machine, machine_x86.c and machine_arm64.c.
+ * DWARF, and which hold arguments. (Its C types are those of the compiler that compiles this.) One file
+ * for each machine, machine_x86.c and machine_arm64.c.
  */
 #ifndef CLIENT_MACHINE_H
 #define CLIENT_MACHINE_H

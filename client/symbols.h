@@ -168,8 +168,8 @@ void symbols_find_line(const bpcond_symbols *symbols, const char *file, unsigned
 
 /* ---- Locations ------------------------------------------------------------------------------- */
 
-/* What one module calls by that name; with `all` also local names, and those of C++. Return: 0 with at least one
- * in *ret; BPCOND_LOCATION_NOT_FOUND, _AMBIGUOUS; negative errno. */
+/* What one module calls by that name; with `all` also local names, and those of C++. Return: 0 with at
+ * least one in *ret; BPCOND_LOCATION_NOT_FOUND, _AMBIGUOUS; negative errno. */
 int symbols_find_in_module(const Module *module, const char *name, bool all, Definitions *ret);
 
 /*

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who may debug whom, without asking anyone: a rule, a function. A caller passes only if every rule
- * lets it, and each rule is at least as strict as what ptrace(2) asks for the same thing
- * (kernel/ptrace.c: __ptrace_may_access; security/yama; security/commoncap.c). The rules that have
- * no counterpart there close what the kernel would have checked and no fact here shows.
+ * Who may debug whom, without asking anyone: a rule, a function. A caller passes only if every rule lets
+ * it, and each rule is at least as strict as what ptrace(2) asks for the same thing (kernel/ptrace.c:
+ * __ptrace_may_access; security/yama; security/commoncap.c). The rules that have no counterpart there
+ * close what the kernel would have checked and no fact here shows.
  *
- * The facts are a snapshot of each thread, taken after the event was opened; the one who asks looks
- * again after acting. Some rules an administrator can answer for, through polkit, for one session; the
- * rest hold whoever says what: they are about who is who, and what exists. A refusal names the rule and the thread that failed it. It says nothing about
- * the target that ps(1) does not show to everybody.
+ * The facts are a snapshot of each thread, taken after the event was opened; the one who asks looks again
+ * after acting. Some rules an administrator can answer for, through polkit, for one session; the rest
+ * hold whoever says what: they are about who is who, and what exists. A refusal names the rule and the
+ * thread that failed it. It says nothing about the target that ps(1) does not show to everybody.
  *
  * Threads that are on their way out: exit takes a thread's memory (its mm) away before it takes its
- * credentials. ptrace skips the question of dumpability for a task without an mm, since there is
- * nothing left to look at; the mm, and with it the answer, is shared by all threads that still have
- * one. So ids and capabilities are asked of every thread, dumpability of every one with memory, and
- * a process in which no thread lives has exited.
+ * credentials. ptrace skips the question of dumpability for a task without an mm, since there is nothing
+ * left to look at; the mm, and with it the answer, is shared by all threads that still have one. So ids
+ * and capabilities are asked of every thread, dumpability of every one with memory, and a process in
+ * which no thread lives has exited.
  */
 #include "daemon/authority.h"
 

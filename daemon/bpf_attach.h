@@ -38,16 +38,16 @@ typedef struct EventSet {
 } EventSet;
 
 /*
- * Opens the events of a breakpoint, disabled, with the filter attached, such that each thread of
- * the process that the spec names carries exactly one: with "all", also each that is being started
- * meanwhile. May sleep for some tens of milliseconds where the target starts threads without pause; where the
- * reader does not see all, for 0.1 s where threads run, and no thread may start meanwhile.
+ * Opens the events of a breakpoint, disabled, with the filter attached, such that each thread of the
+ * process that the spec names carries exactly one: with "all", also each that is being started meanwhile.
+ * May sleep for some tens of milliseconds where the target starts threads without pause; where the reader
+ * does not see all, for 0.1 s where threads run, and no thread may start meanwhile.
  *
  * `charge` is borrowed for the set's life.
  *
- * Return: 0 and *ret (event_set_clear); REFUSED_NO_FREE_SLOT, _NO_SUCH_TARGET (a thread that is not
- * the process's), _TARGET_EXITED, _QUOTA_EXCEEDED, _NOT_SUPPORTED (also a target that starts threads faster than they can be
- * followed) and *refusal; negative errno.
+ * Return: 0 and *ret (event_set_clear); REFUSED_NO_FREE_SLOT, _NO_SUCH_TARGET (a thread that is not the
+ * process's), _TARGET_EXITED, _QUOTA_EXCEEDED, _NOT_SUPPORTED (also a target that starts threads faster
+ * than they can be followed) and *refusal; negative errno.
  */
 int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		   const Filter *filter, Charge *charge, EventSet *ret, Refusal *refusal);
@@ -64,8 +64,8 @@ void event_set_clear(EventSet *set);
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on);
 
-/* Switches the events that there are at once. One of a thread that is being started may be missed. Return: 0;
- * negative errno. */
+/* Switches the events that there are at once. One of a thread that is being started may be missed.
+ * Return: 0; negative errno. */
 int event_set_ioctl(EventSet *set, bool on);
 
 /* Disables them so: the traps of one that is missed go on. Return: the same. */

@@ -93,7 +93,8 @@ static int settle(TaskReader *reader, pid_t pid, const TaskFactsList *before)
 		keep_living(&tasks);
 		if (!are_same(before, &tasks))
 			return -EAGAIN;
-		/* Threads are listed before each is looked at, so what is seen then shows in the next list. */
+		/* Threads are listed before each is looked at, so what is seen then shows in the next
+		 * list. */
 		if (settled)
 			return 0;
 		unsettled_update(&unsettled, &tasks);

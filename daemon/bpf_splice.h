@@ -35,12 +35,13 @@ typedef struct SpliceMap {
 
 /*
  * `places` has the code of each enum filter_place: a function of r1 to r5 that refers to no map, calls
- * helpers only, or functions that stand behind it in the same code, and reaches its stack by loads and stores through r10, or by an address made of r10 by
- * a move and, right behind it, the addition of a constant.
+ * helpers only, or functions that stand behind it in the same code, and reaches its stack by loads and
+ * stores through r10, or by an address made of r10 by a move and, right behind it, the addition of a
+ * constant.
  *
- * Return: 0, *ret (free()) and *ret_n_insns; -EINVAL when the template does not have each place once or refers to a map
- * that is not listed, or when the code is not as said; -E2BIG when a jump or the stack would become
- * too long; -ENOMEM.
+ * Return: 0, *ret (free()) and *ret_n_insns; -EINVAL when the template does not have each place once or
+ * refers to a map that is not listed, or when the code is not as said; -E2BIG when a jump or the stack
+ * would become too long; -ENOMEM.
  */
 int bpf_splice(SpliceCode template, const SpliceCode places[static FILTER_PLACES],
 	       const SpliceMap *maps, size_t n_maps, struct bpf_insn **ret, size_t *ret_n_insns);

@@ -37,8 +37,8 @@ typedef struct PolkitQuestion PolkitQuestion;
 
 typedef struct Bus {
 	sd_bus *bus;
-	/* For questions to the bus itself. Whoever waits for an answer takes up all that has been sent before it,
-	 * with all descriptors: of what clients send that must be one message at a time. */
+	/* For questions to the bus itself. Whoever waits for an answer takes up all that has been sent
+	 * before it, with all descriptors: of what clients send that must be one message at a time. */
 	sd_bus *asker;
 	char bus_id[33]; /* of this run of the message bus */
 	Broker *broker;            /* borrowed; NULL until bus_serve */
@@ -177,7 +177,8 @@ void bus_breakpoint_path(const Breakpoint *breakpoint, char ret[static BUS_MAX_P
 bool bus_parse_number(const char **at, uint32_t *ret);
 Session *bus_parse_session(Bus *bus, const char *path, const char **ret_rest);
 
-/* Puts a copy of `path` behind *n_paths others, for a node enumerator. Return: 0; -ENOMEM, and all are freed. */
+/* Puts a copy of `path` behind *n_paths others, for a node enumerator. Return: 0; -ENOMEM, and all are
+ * freed. */
 int bus_paths_add(char ***paths, size_t *n_paths, const char *path);
 
 /* Appends the count of that name (Traps, Evaluated …), as t. Return: negative errno on failure. */

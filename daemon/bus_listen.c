@@ -106,8 +106,8 @@ static int start_timer(Bus *bus, uint64_t usec)
 	return sd_event_source_set_enabled(bus->listen_timer, SD_EVENT_ONESHOT);
 }
 
-/* Whoever calls cheaply can have very much looked at here, so it is done by and by, and is its user's time: a
- * user who has none left waits. Return: when to go on; 0 when all have settled. */
+/* Whoever calls cheaply can have very much looked at here, so it is done by and by, and is its user's
+ * time: a user who has none left waits. Return: when to go on; 0 when all have settled. */
 static uint64_t settle_all(Bus *bus, unsigned long long now)
 {
 	RateTable *rates = bus->broker->rates;

@@ -8,10 +8,11 @@
 #include "daemon/bpf_filter.h"
 
 /*
- * The report is JSON: {"ok": true, "spec": {…}, "instructions": N, "code": [TEXT, …]}: the spec in
- * normal form, the number of BPF instructions of the whole program, and those of the condition, a line
- * each as the kernel writes them, "12: (79) r1 = *(u64 *)(r6 +112)", none without a condition; or {"ok": false, "error": {"name": …, "path": …,
- * "offset": N, "message": …}}, where path and offset are there for mistakes in the JSON.
+ * The report is JSON: {"ok": true, "spec": {…}, "instructions": N, "code": [TEXT, …]}: the spec in normal
+ * form, the number of BPF instructions of the whole program, and those of the condition, a line each as
+ * the kernel writes them, "12: (79) r1 = *(u64 *)(r6 +112)", none without a condition; or {"ok": false,
+ * "error": {"name": …, "path": …, "offset": N, "message": …}}, where path and offset are there for
+ * mistakes in the JSON.
  *
  * Return: 0 and *ret (free()); negative errno.
  */

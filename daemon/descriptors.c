@@ -3,8 +3,8 @@
 
 #include <sys/resource.h>
 
-/* While the daemon waits for an answer of the bus's, it takes up all that somebody has sent there before: as many
- * messages as dbus-daemon's socket has room for, some 280 with 16 descriptors each. And what it
+/* While the daemon waits for an answer of the bus's, it takes up all that somebody has sent there before:
+ * as many messages as dbus-daemon's socket has room for, some 280 with 16 descriptors each. And what it
  * holds for a moment. Where there are few in all, a part of them. */
 #define KEPT        6144
 #define KEPT_OF_FEW 2

@@ -3,20 +3,21 @@
  * The process that writes forwarded hits into one client's pipe, in the daemon's place.
  *
  * The kernel works on a pipe under a lock that cannot be interrupted, and holds it while it copies from
- * or to the memory of a process that uses the pipe. Whoever can delay that copy (a page that a FUSE file or
- * a userfaultfd is to fill) delays everybody who writes, reads or lets go of the pipe as its last
- * user, SIGKILL notwithstanding. So nobody of the daemon's does any of that but this process, and
- * nothing ever waits for it: one that hangs is left behind (relay_keeper.h).
+ * or to the memory of a process that uses the pipe. Whoever can delay that copy (a page that a FUSE file
+ * or a userfaultfd is to fill) delays everybody who writes, reads or lets go of the pipe as its last
+ * user, SIGKILL notwithstanding. So nobody of the daemon's does any of that but this process, and nothing
+ * ever waits for it: one that hangs is left behind (relay_keeper.h).
  *
  * It is the daemon's own program, executed anew: without capabilities, the daemon's memory, or any
  * descriptor but its end of a socket pair and the pipe. What the daemon sends lies in the socket until it
- * is moved into the pipe, without a copy in between; the answers are words: how many bytes were
- * moved, RELAY_FULL, RELAY_GONE. The daemon sends pages (out of a pipe of its own, RelayPages, empty between
- * two writes), not bytes: a page becomes one buffer of the client's pipe, in whole or not at all. The daemon keeps a descriptor of that end too, from which it takes back
- * what was not moved: so it knows to the byte what arrived, whatever state the process is in.
+ * is moved into the pipe, without a copy in between; the answers are words: how many bytes were moved,
+ * RELAY_FULL, RELAY_GONE. The daemon sends pages (out of a pipe of its own, RelayPages, empty between two
+ * writes), not bytes: a page becomes one buffer of the client's pipe, in whole or not at all. The daemon
+ * keeps a descriptor of that end too, from which it takes back what was not moved: so it knows to the
+ * byte what arrived, whatever state the process is in.
  *
- * It ends when the daemon's end of the socket is closed, and not before, so that its reference to the pipe
- * outlives those that the daemon has by the message that brought it. The descriptor store keeps that
+ * It ends when the daemon's end of the socket is closed, and not before, so that its reference to the
+ * pipe outlives those that the daemon has by the message that brought it. The descriptor store keeps that
  * end: the process goes on over a restart of the daemon (KillMode=process in its unit).
  */
 #ifndef PIPE_RELAY_H
@@ -73,8 +74,9 @@ int pipe_relay_adopt(int *fds, PipeRelay *ret);
 void pipe_relay_clear(PipeRelay *relay);
 
 /*
- * Sends what of these bytes is not in flight yet. The first in_flight ones are the same as last time. What is
- * sent in one call comes into the pipe as a whole or not at all, if it is no more than 4096 bytes.
+ * Sends what of these bytes is not in flight yet. The first in_flight ones are the same as last time.
+ * What is sent in one call comes into the pipe as a whole or not at all, if it is no more than 4096
+ * bytes.
  *
  * Return: how many of them have come into the pipe since the last call, at least 1; -EAGAIN when none
  * have; -EPIPE when the reader is gone; another negative errno for a failure of ours.

@@ -4,32 +4,32 @@
  * who owns them, and uid_map. What the BPF reader sees beyond that, and what becomes of it here:
  *
  * Which process, which threads. Ids are recycled. The process is held by its directory, each thread by
- * its open status file: both name a task and not a number, and once that is gone reading fails. All status
- * files are opened; then the kernel is asked how many threads the process has; then each file is read. If
- * all of them could be, each thread was there at the moment of the count, and if they are as many as was
- * counted, they were all there were. Whether the process is the one that is meant the caller's pidfd
- * tells (process.c).
+ * its open status file: both name a task and not a number, and once that is gone reading fails. All
+ * status files are opened; then the kernel is asked how many threads the process has; then each file is
+ * read. If all of them could be, each thread was there at the moment of the count, and if they are as
+ * many as was counted, they were all there were. Whether the process is the one that is meant the
+ * caller's pidfd tells (process.c).
  *
- * Credentials. `status` has the objective ones, which are those that ptrace(2) asks for. Subjective
- * ones that a thread borrows inside the kernel are not seen (TASK_OVERRIDDEN). No guard of ptrace's goes
- * with that: it does not ask for them either, and a borrower is inside a system call, where a
- * breakpoint that excludes the kernel never traps.
+ * Credentials. `status` has the objective ones, which are those that ptrace(2) asks for. Subjective ones
+ * that a thread borrows inside the kernel are not seen (TASK_OVERRIDDEN). No guard of ptrace's goes with
+ * that: it does not ask for them either, and a borrower is inside a system call, where a breakpoint that
+ * excludes the kernel never traps.
  *
  * Dumpable. The kernel gives the files of a thread whose memory is not dumpable to the root of that
- * memory's user namespace (task_dump_owner in fs/proc/base.c), and others to its effective user. So an owner other
- * than root proves it, where there are no user namespaces; a target of root's, or one that could
- * have been started in a namespace whose root is its user, leaves it unknown. The owner is read before
- * `status`: memory that is still there then was there.
+ * memory's user namespace (task_dump_owner in fs/proc/base.c), and others to its effective user. So an
+ * owner other than root proves it, where there are no user namespaces; a target of root's, or one that
+ * could have been started in a namespace whose root is its user, leaves it unknown. The owner is read
+ * before `status`: memory that is still there then was there.
  *
  * User namespace. /proc/PID/ns may be followed only by who may trace. A uid_map that differs from our own
- * proves another namespace. The same text proves nothing, since root can give a namespace the map of the initial
- * one; what is the only one is proven only where the kernel has none at all, and so no such file.
+ * proves another namespace. The same text proves nothing, since root can give a namespace the map of the
+ * initial one; what is the only one is proven only where the kernel has none at all, and so no such file.
  *
  * Execs and events are not shown: process.c and bpf_attach_still.c do without. A thread that sleeps
- * interruptibly, or is stopped, is not inside that part of clone(2) in which its child is not yet
- * visible but has inherited (or not): the kernel waits there for memory and locks only, and is
- * running, or in D. (A program can have itself held there by a page fault of its own making; it loses
- * nobody's hits but its own.) Any other may be.
+ * interruptibly, or is stopped, is not inside that part of clone(2) in which its child is not yet visible
+ * but has inherited (or not): the kernel waits there for memory and locks only, and is running, or in D.
+ * (A program can have itself held there by a page fault of its own making; it loses nobody's hits but its
+ * own.) Any other may be.
  */
 #include <ctype.h>
 #include <dirent.h>

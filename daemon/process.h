@@ -70,8 +70,9 @@ int process_pin_exec(Process *process, TaskReader *reader, Refusal *refusal);
 /*
  * Every thread as it is now, certainly of this very process and, if it was pinned, this exec.
  *
- * Return: 0 and *ret (task_facts_clear); REFUSED_TARGET_EXITED; REFUSED_NOT_AUTHORIZED where the
- * kernel hides the process, or exec_strictly what runs may be another program; REFUSED_NOT_SUPPORTED where its threads come and go too fast; negative errno.
+ * Return: 0 and *ret (task_facts_clear); REFUSED_TARGET_EXITED; REFUSED_NOT_AUTHORIZED where the kernel
+ * hides the process, or exec_strictly what runs may be another program; REFUSED_NOT_SUPPORTED where its
+ * threads come and go too fast; negative errno.
  */
 int process_look(const Process *process, TaskReader *reader, TaskFactsList *ret, Refusal *refusal);
 

@@ -141,9 +141,9 @@ int session_look(const Session *session, const SessionOwner *actor, Refusal *ref
 int session_enable_breakpoint(Breakpoint *breakpoint, const SessionOwner *actor, Refusal *refusal);
 
 /*
- * Claim the ring: for a client, who then is its only reader (the descriptor stays the session's; claim
- * it before it is given away: that holds for the next daemon too), or for `sink` (borrowed), into which the daemon writes every hit from now
- * on, those included that are in the ring already.
+ * Claim the ring: for a client, who then is its only reader (the descriptor stays the session's; claim it
+ * before it is given away: that holds for the next daemon too), or for `sink` (borrowed), into which the
+ * daemon writes every hit from now on, those included that are in the ring already.
  *
  * Return: 0; REFUSED_INVALID_ARGUMENT when it is claimed already, or the sink is none; as access_check;
  * REFUSED_QUOTA_EXCEEDED when there may be no process for a pipe; negative errno.

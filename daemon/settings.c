@@ -20,9 +20,10 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-/* What the daemon holds open for one of each: a session its ring, its target, the watch on it and
- * where it forwards to, which for a pipe are three, and a fourth until its process is gone; a breakpoint or lent filter its program and its maps; a question its
- * target. And the processes behind a user's connections, of which a bus allows 256. */
+/* What the daemon holds open for one of each: a session its ring, its target, the watch on it and where
+ * it forwards to, which for a pipe are three, and a fourth until its process is gone; a breakpoint or
+ * lent filter its program and its maps; a question its target. And the processes behind a user's
+ * connections, of which a bus allows 256. */
 enum {
 	SESSION_DESCRIPTORS = 8,
 	BREAKPOINT_DESCRIPTORS = 4,

@@ -103,8 +103,8 @@ static int check_socket(int fd, uid_t uid, Sink *sink, Refusal *refusal)
 	return 0;
 }
 
-/* Its kind as the kernel has it: fstat(2) would ask the file's file system, which on FUSE is a program of the
- * client's. Return: of a mode; 0 where it does not show. */
+/* Its kind as the kernel has it: fstat(2) would ask the file's file system, which on FUSE is a program of
+ * the client's. Return: of a mode; 0 where it does not show. */
 static mode_t kind_of(int fd)
 {
 	struct statx status;

@@ -96,7 +96,8 @@ ssize_t sink_write(Sink *sink, const RelayPages *pages, const void *bytes, size_
 /* After -EAGAIN: whether it is worth while to write again, after so many microseconds at most. */
 bool sink_wait(const Sink *sink, unsigned long long usec);
 
-/* How many of the bytes of the last sink_write are on their way; another process's sink goes on from there. */
+/* How many of the bytes of the last sink_write are on their way; another process's sink goes on from
+ * there. */
 size_t sink_in_flight(const Sink *sink);
 void sink_set_in_flight(Sink *sink, size_t bytes);
 

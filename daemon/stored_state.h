@@ -66,8 +66,8 @@ enum {
 
 /* Then what was taken out of the ring and not yet delivered, unsent_bytes as forward.h has it. Followed
  * by: the target's pidfd, the ring, the owner's pidfd if there is an owner, the event that stands for the
- * target's exec if there is one (process.h), the sink if there is one: a socket, or of a pipe what pipe_relay.h
- * has, never the pipe. */
+ * target's exec if there is one (process.h), the sink if there is one: a socket, or of a pipe what
+ * pipe_relay.h has, never the pipe. */
 typedef struct StoredSession {
 	StoredHeader header;
 	uint32_t number;

@@ -17,7 +17,8 @@ typedef struct TaskFactsList {
 	size_t n_tasks;
 } TaskFactsList;
 
-/* Room for one more, not filled in; pointers to those before may become stale. Return: 0 and *ret; -ENOMEM. */
+/* Room for one more, not filled in; pointers to those before may become stale. Return: 0 and *ret;
+ * -ENOMEM. */
 int task_facts_add(TaskFactsList *list, struct task_facts **ret);
 
 void task_facts_clear(TaskFactsList *list);

@@ -30,7 +30,8 @@ typedef struct JsonError {
 /*
  * Parses exactly one JSON value, `length` bytes of text that may hold any byte.
  *
- * Return: 0 and *ret (json_object_put; NULL is the value null); 1 and *error when the text is not acceptable; -ENOMEM.
+ * Return: 0 and *ret (json_object_put; NULL is the value null); 1 and *error when the text is not
+ * acceptable; -ENOMEM.
  */
 int json_parse_strict(const char *text, size_t length, size_t max_depth, struct json_object **ret,
 		      JsonError *error);

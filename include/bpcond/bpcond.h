@@ -105,7 +105,8 @@ const char *bpcond_client_daemon_version(const bpcond_client *client);
  * Asks the daemon what it thinks of a spec, without side effects.
  *
  * Return: 0 and *ret_report (free()), JSON: {"ok": true, "spec": the normal form, "instructions": N,
- * "code": the condition's instructions as lines of text} or {"ok": false, "error": {"name", "path", "offset", "message"}}.
+ * "code": the condition's instructions as lines of text} or {"ok": false, "error": {"name", "path",
+ * "offset", "message"}}.
  */
 int bpcond_client_check_spec(bpcond_client *client, const char *spec, char **ret_report);
 
@@ -180,16 +181,16 @@ int bpcond_session_fd(const bpcond_session *session);
 /*
  * Waits for the next hit. `timeout_ms` 0 does not block, negative waits without an end.
  *
- * Hits are delivered in the order of the ring, and all that the ring holds before the session's end
- * is reported. *ret is checked (bpcond_hit_check) and valid until the next call with this session.
+ * Hits are delivered in the order of the ring, and all that the ring holds before the session's end is
+ * reported. *ret is checked (bpcond_hit_check) and valid until the next call with this session.
  *
- * Return: 1 and *ret; 0 when the time is up (with a timeout of 0 also after mere bus traffic);
- * -ESRCH the target has exited or has called exec; -ECONNRESET the daemon is lost; -ESHUTDOWN the
- * session was closed otherwise; -ENOENT another program removed a breakpoint of the session
- * (bpcond_breakpoint_is_removed), which is reported once for each, and the session goes on; -EINTR a
- * signal handler ran; -EBADMSG a record that makes no sense, which was skipped. The end of a session is reported by every further call, except to a client
- * that has taken events (bpcond_breakpoint_take_events): its events outlive the daemon, so the loss
- * is reported once and then waiting goes on.
+ * Return: 1 and *ret; 0 when the time is up (with a timeout of 0 also after mere bus traffic); -ESRCH the
+ * target has exited or has called exec; -ECONNRESET the daemon is lost; -ESHUTDOWN the session was closed
+ * otherwise; -ENOENT another program removed a breakpoint of the session (bpcond_breakpoint_is_removed),
+ * which is reported once for each, and the session goes on; -EINTR a signal handler ran; -EBADMSG a
+ * record that makes no sense, which was skipped. The end of a session is reported by every further call,
+ * except to a client that has taken events (bpcond_breakpoint_take_events): its events outlive the
+ * daemon, so the loss is reported once and then waiting goes on.
  */
 int bpcond_session_wait(bpcond_session *session, int timeout_ms, const struct bpcond_hit **ret);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The part of libbpcond-client that needs no daemon: what a person writes (a condition in the manner of C, a
- * place in the program) as what the daemon takes (a tree, an address). It reads the process with the caller's own
- * rights, and keeps no state outside its objects.
+ * The part of libbpcond-client that needs no daemon: what a person writes (a condition in the manner of
+ * C, a place in the program) as what the daemon takes (a tree, an address). It reads the process with the
+ * caller's own rights, and keeps no state outside its objects.
  */
 #ifndef BPCOND_TEXT_H
 #define BPCOND_TEXT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a client keeps of what he has closed, where nobody sees it: it stays counted as his for as long as the
- * kernel has it, and gives him no hit more.
+ * What a client keeps of what he has closed, where nobody sees it: it stays counted as his for as long as
+ * the kernel has it, and gives him no hit more.
  */
 #include <errno.h>
 #include <fcntl.h>

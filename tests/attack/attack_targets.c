@@ -117,7 +117,8 @@ static void wait_until_set_user_id(pid_t pid)
 	}
 }
 
-/* One try; `settle`: after the exec. Return: how far the daemon let us come: 0 no session, 1 no breakpoint, 2 armed. */
+/* One try; `settle`: after the exec. Return: how far the daemon let us come: 0 no session, 1 no
+ * breakpoint, 2 armed. */
 static int exchange(sd_bus *bus, const char *set_user_id, unsigned delay_us, bool settle)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;

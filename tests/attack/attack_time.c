@@ -241,8 +241,8 @@ static void removes_in_a_row(void)
 		prey_end(&prey[i]);
 }
 
-/* Connections that have called many lingering sessions, each of which is looked at before it is told of hits: on
- * a target of very many threads that takes long. */
+/* Connections that have called many lingering sessions, each of which is looked at before it is told of
+ * hits: on a target of very many threads that takes long. */
 static void listeners_in_a_row(void)
 {
 	sd_bus *buses[CONNECTIONS];

@@ -181,8 +181,8 @@ START_TEST(listed_threads_only)
 END_TEST
 
 /* Threads come and go all the time while breakpoints do, too. */
-/* Without BTF a process is looked at, and a breakpoint put on it, only while no thread starts: as the daemon says then, it is
- * stopped meanwhile. */
+/* Without BTF a process is looked at, and a breakpoint put on it, only while no thread starts: as the
+ * daemon says then, it is stopped meanwhile. */
 static void hold_still(const Target *target, bool still)
 {
 	if (!bus_kernel_can("btf"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the bus tells of the service's objects: members with their types and names, and which objects there are.
+ * What the bus tells of the service's objects: members with their types and names, and which objects
+ * there are.
  */
 #include <errno.h>
 #include <fcntl.h>

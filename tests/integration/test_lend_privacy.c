@@ -216,8 +216,8 @@ static void check_record(Watch *watch, const struct bpcond_hit *hit)
 	}
 }
 
-/* To the end, but no longer than until then: a slow machine may have more hits of our reading them than we can
- * read. */
+/* To the end, but no longer than until then: a slow machine may have more hits of our reading them than
+ * we can read. */
 static void watch_read(Watch *watch, int64_t until)
 {
 	const struct bpcond_hit *hit;

@@ -39,8 +39,8 @@ static void count_signal(int number)
 	n_signals = n_signals + 1;
 }
 
-/* A handler counts signals; on arm64, where the instruction would trap again behind it, they stay blocked and
- * are taken after each call. */
+/* A handler counts signals; on arm64, where the instruction would trap again behind it, they stay blocked
+ * and are taken after each call. */
 static void prepare_signals(void)
 {
 	struct sigaction action = {.sa_handler = count_signal};

@@ -215,7 +215,8 @@ START_TEST(bare_process)
 }
 END_TEST
 
-/* While it hangs the hits wait in the ring; then all of them come, and the rest of the service never knew. */
+/* While it hangs the hits wait in the ring; then all of them come, and the rest of the service never
+ * knew. */
 START_TEST(held_and_released)
 {
 	Scene scene;

@@ -323,8 +323,8 @@ typedef struct Kernel {
 } Kernel;
 
 /* No word of a record is an address of the kernel's. Small negative numbers are errors: rax inside a
- * system call is -ENOSYS. On arm64, where no record comes from within the kernel, the general registers are left
- * out: programs compute differences of addresses in them, which look like one. */
+ * system call is -ENOSYS. On arm64, where no record comes from within the kernel, the general registers
+ * are left out: programs compute differences of addresses in them, which look like one. */
 static void expect_no_kernel_address(const struct bpcond_hit *hit)
 {
 	const char *at = (const char *)hit;

@@ -184,8 +184,8 @@ static bool has_ended(pid_t pid)
 	return state == 'X' || state == 'Z';
 }
 
-/* What is left stopped stays so when the shell's job is over, and then goes on as if nothing had been: it reads
- * from the terminal and writes to it. */
+/* What is left stopped stays so when the shell's job is over, and then goes on as if nothing had been: it
+ * reads from the terminal and writes to it. */
 START_TEST(a_stopped_program_stays_stopped)
 {
 	Terminal terminal;

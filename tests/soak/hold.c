@@ -291,7 +291,8 @@ void hold_close(Worker *worker, Hold *hold)
 {
 	if (!hold->prey)
 		return;
-	/* It may be gone, or go with its target; or still be there, when the daemon ended within the call. */
+	/* It may be gone, or go with its target; or still be there, when the daemon ended within the
+	 * call. */
 	if (hold->kind == HOLD_LINGERING && !hold->prey->killed &&
 	    linger_call(worker, hold->path, "org.bpcond1.Session", "Close") < 0 &&
 	    worker_is_disturbed(worker))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors that only io_uring has: registered files, which are in no process's table and not to be seen in
- * /proc. By system calls, as a program without a library would.
+ * Descriptors that only io_uring has: registered files, which are in no process's table and not to be
+ * seen in /proc. By system calls, as a program without a library would.
  */
 #ifndef SUPPORT_URING_H
 #define SUPPORT_URING_H

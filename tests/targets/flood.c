@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hostile client: as many connections as its argument says call the daemon thousands of times a
- * second, and never read an answer. What they ask for is what takes the daemon longest: sessions on this
- * process, specs to be compiled, and reads of all properties. Says "ready" once all are connected; ends at the
- * end of stdin, or after a minute.
+ * A hostile client: as many connections as its argument says call the daemon thousands of times a second,
+ * and never read an answer. What they ask for is what takes the daemon longest: sessions on this process,
+ * specs to be compiled, and reads of all properties. Says "ready" once all are connected; ends at the end
+ * of stdin, or after a minute.
  */
 #include <poll.h>
 #include <stdbool.h>

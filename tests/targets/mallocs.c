@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mallocs CALLS: eight threads that call malloc so often each, four of which start only at "late". Each keeps its own exact tally
- * of the calls with size 4096; "report" ends them and gives the sum. Nothing else in the program
- * allocates 4096 bytes once it is ready.
+ * mallocs CALLS: eight threads that call malloc so often each, four of which start only at "late". Each
+ * keeps its own exact tally of the calls with size 4096; "report" ends them and gives the sum. Nothing
+ * else in the program allocates 4096 bytes once it is ready.
  */
 #include <pthread.h>
 #include <unistd.h>

@@ -4,7 +4,8 @@
  * into it from a page that is not there, and serves the fault itself (userfaultfd, for which it is to be
  * root). The kernel copies the byte under the lock, and waits. It says "held", lets the page come at the
  * first byte of its standard input, or its end, and says "released": to standard input, which is a
- * socket, or into a file. Standard output is opened anew, so that the open file that it was given is the giver's alone.
+ * socket, or into a file. Standard output is opened anew, so that the open file that it was given is the
+ * giver's alone.
  *
  * usage: pipe_holder [FILE]
  */

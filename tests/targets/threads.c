@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Threads that work and end on command. "start N" adds N threads, "work N" makes each of them call
- * threads_work(i) for i in 0…N-1 and answers how many calls that were, "end N" ends the N oldest.
- * Answers "threads N" with how many there are. Started as `threads N leader-ends`, its main thread
- * ends at once and the process goes on without; at "leave" it ends then. "exec" executes the program anew, by
- * another thread than the main one.
+ * threads_work(i) for i in 0…N-1 and answers how many calls that were, "end N" ends the N oldest. Answers
+ * "threads N" with how many there are. Started as `threads N leader-ends`, its main thread ends at once
+ * and the process goes on without; at "leave" it ends then. "exec" executes the program anew, by another
+ * thread than the main one.
  */
 #include <pthread.h>
 #include <semaphore.h>

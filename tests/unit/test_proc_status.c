@@ -235,8 +235,8 @@ static void read_proc(pid_t pid, const char *name, char *text, size_t size)
 	fclose(file);
 }
 
-/* What this kernel says of a process. Not of this one: an emulator of another machine's programs makes its own
- * files of that up. */
+/* What this kernel says of a process. Not of this one: an emulator of another machine's programs makes
+ * its own files of that up. */
 START_TEST(test_child)
 {
 	char text[65536];
