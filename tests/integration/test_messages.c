@@ -521,6 +521,7 @@ START_TEST(a_full_disk_is_no_success)
 	target_kill(&target);
 }
 END_TEST
+
 /* Whatever a program is called, by whoever started it, it can open a session without saying a name. */
 START_TEST(a_program_of_any_name)
 {

@@ -4,6 +4,7 @@
 # For the tests within the box: TAP on stdout, what went wrong on stderr, and the programs under test.
 
 readonly USER_A=bpcond-test-a USER_B=bpcond-test-b
+readonly DROP_INS=/run/systemd/system/bpcondd.service.d
 readonly MANAGER=(org.bpcond1 /org/bpcond1 org.bpcond1.Manager)
 scratch=$(mktemp -d /tmp/checks-XXXXXX)
 chmod 711 "$scratch"
@@ -81,6 +82,15 @@ restarted_from() {
 	is_active && [[ $(main_pid) != "$1" && $(main_pid) != 0 ]]
 }
 
+polkit_pid() {
+	systemctl show --property MainPID --value polkit
+}
+
+# journal_has MATCH...: whether the service wrote such a message.
+journal_has() {
+	[[ -n $(journalctl --quiet --no-pager --output=cat --unit bpcondd "$@") ]]
+}
+
 descriptors() {
 	find "/proc/$(main_pid)/fd" -mindepth 1 | wc -l
 }
@@ -94,6 +104,18 @@ descriptors_are() {
 		echo "$now descriptors, not $1"
 		return 1
 	}
+}
+
+# drop_in NAME LINES: what an administrator writes for the unit's [Service].
+drop_in() {
+	mkdir -p "$DROP_INS"
+	printf '[Service]\n%s\n' "$2" >"$DROP_INS/$1.conf"
+	systemctl daemon-reload
+}
+
+no_drop_ins() {
+	rm -rf "$DROP_INS"
+	systemctl daemon-reload
 }
 
 # start_target USER: a loop program of USER's. Sets target_pid, target_in and target_out.
@@ -119,6 +141,17 @@ target_call() {
 	echo "call $1" >&"$target_in"
 	read -r line <&"$target_out"
 	[[ $line == "called $1" ]]
+}
+
+# start_break NAME USER CONDITION OPTION...: bpcondctl break of USER's on the target's function, its output
+# in files. Sets break_pid.
+start_break() {
+	local condition=()
+	[[ -z $3 ]] || condition=(if "$3")
+	(exec_as "$2" bpcondctl break --json --timeout 60 "${@:4}" -p "$target_pid" "$target_address" \
+		"${condition[@]}") >"$scratch/$1.out" 2>"$scratch/$1.err" &
+	break_pid=$!
+	within 10 has ready "$scratch/$1.err"
 }
 
 stop_target() {

@@ -11,7 +11,6 @@ set -euo pipefail
 readonly SOURCE=$1 BUILD=$2
 # shellcheck source=tests/system/checks.sh
 . "$SOURCE/tests/system/checks.sh"
-readonly DROP_INS=/run/systemd/system/bpcondd.service.d
 readonly SETTINGS=/etc/bpcond/bpcondd.conf
 bus=unix:path=/run/dbus/system_bus_socket
 
@@ -64,17 +63,6 @@ is() {
 		echo "$value, not $1"
 		return 1
 	}
-}
-
-drop_in() {
-	mkdir -p "$DROP_INS"
-	printf '[Service]\n%s\n' "$2" >"$DROP_INS/$1.conf"
-	systemctl daemon-reload
-}
-
-no_drop_ins() {
-	rm -rf "$DROP_INS"
-	systemctl daemon-reload
 }
 
 # kill_daemon: and waits until another one serves.

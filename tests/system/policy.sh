@@ -39,10 +39,6 @@ start_opening() {
 	opening_pid=$!
 }
 
-polkit_pid() {
-	systemctl show --property MainPID --value polkit
-}
-
 install_here
 systemctl start bpcondd polkit
 
@@ -88,13 +84,10 @@ check "of whom it was said only" fails open_by nobody
 check "the journal has who was allowed it" within 5 bash -c "journalctl --quiet --no-pager \
 	MESSAGE_ID=599ffd312ed84e59bafb90eb659aeac1 BPCOND_UID=$(id -u "$USER_A") BPCOND_PID=$target_pid |
 	grep -q 'was allowed org.bpcond1.attach-other'"
-(exec_as "$USER_A" bpcondctl break --json --limit 1 --timeout 20 -p "$target_pid" "$target_address" if '$rdi == 5') \
-	>"$scratch/break.out" 2>"$scratch/break.err" &
-break_pid=$!
-check "a breakpoint in another user's process is armed" within 5 has ready "$scratch/break.err"
+check "a breakpoint in another user's process is armed" start_break allowed "$USER_A" '$rdi == 5' --limit 1
 target_call 100
 check "bpcondctl ends with the hit" wait "$break_pid"
-check "the hit comes" has '"hits":1,' "$scratch/break.out"
+check "the hit comes" has '"hits":1,' "$scratch/allowed.out"
 
 # -- root: through polkit's yes
 no_rule
@@ -115,10 +108,8 @@ say_gone_by() {
 start_session() {
 	# What the one before has said is not this one's.
 	: >"$scratch/held.err"
-	(exec_as "$USER_B" bpcondctl break --json --timeout 60 -p "$target_pid" "$target_address") \
-		>"$scratch/held.out" 2>"$scratch/held.err" &
-	held_pid=$!
-	within 10 has ready "$scratch/held.err"
+	start_break held "$USER_B" ''
+	held_pid=$break_pid
 	held=$(busctl --json=short call "${MANAGER[@]}" ListSessions | grep -o '/org/bpcond1/session/[0-9]*')
 }
 close_by() {

@@ -12,7 +12,6 @@ set -euo pipefail
 readonly SOURCE=$1 BUILD=$2
 # shellcheck source=tests/system/checks.sh
 . "$SOURCE/tests/system/checks.sh"
-readonly DROP_INS=/run/systemd/system/bpcondd.service.d
 
 # Answers of a streams program: ask NAME COMMAND..., which leaves the line in $answer.
 declare -A stream_in stream_out stream_pid
@@ -117,29 +116,6 @@ held() {
 	systemctl show --property NFileDescriptorStore --value bpcondd
 }
 
-drop_in() {
-	mkdir -p "$DROP_INS"
-	printf '[Service]\n%s\n' "$2" >"$DROP_INS/$1.conf"
-	systemctl daemon-reload
-}
-
-no_drop_ins() {
-	rm -rf "$DROP_INS"
-	systemctl daemon-reload
-}
-
-journal_has() {
-	[[ -n $(journalctl --quiet --no-pager --output=cat --unit bpcondd "$@") ]]
-}
-
-# start_break NAME CONDITION: bpcondctl break on the target, its output in files.
-start_break() {
-	(exec_as "$USER_A" bpcondctl break --json --timeout 60 -p "$target_pid" "$target_address" if "$2") \
-		>"$scratch/$1.out" 2>"$scratch/$1.err" &
-	break_pid=$!
-	within 10 has ready "$scratch/$1.err"
-}
-
 install_here
 install -m 755 "$BUILD/tests/system/streams" /run/streams
 install -m 755 "$BUILD/tests/system/forwarder" /run/forwarder
@@ -211,7 +187,7 @@ check "and their sessions with them" within 5 are 50 n_sessions
 kill -KILL "$(main_pid)"
 check "what had ended stays so" within 10 are 50 n_sessions
 start_target "$USER_A"
-start_break numbers '$rdi == 3'
+start_break numbers "$USER_A" '$rdi == 3'
 second=$(session_paths | sort -t / -k 2 -n | tail -1)
 ask b numbers >/dev/null
 highest=${answer#highest }
@@ -229,7 +205,7 @@ check "whose client went while it was away is ended" within 10 journal_has \
 	BPCOND_SESSION="${second#session/}" --grep 'ended: client-gone'
 check "and nothing else" are 50 n_sessions
 
-start_break exec '$rdi == 3'
+start_break exec "$USER_A" '$rdi == 3'
 target_call 10
 kill -KILL "$(main_pid)"
 within 5 fails is_active
@@ -245,7 +221,7 @@ check "is ended for that" within 5 journal_has BPCOND_PID="$target_pid" --grep '
 check "with the hits of before" are 2 hits_of "$scratch/exec.out"
 check "and the counts" has '"traps":20,"evaluated":20,"hits":2,' "$scratch/exec.out"
 
-start_break exit '$rdi == 3'
+start_break exit "$USER_A" '$rdi == 3'
 kill -KILL "$(main_pid)"
 within 5 fails is_active
 target_call 10

@@ -19,16 +19,6 @@ traces() {
 		-o -iname '*bpcond*' -print | sort
 }
 
-# start_break NAME USER CONDITION: bpcondctl break of USER's on the target, its output in files.
-start_break() {
-	local words=()
-	[[ -z $3 ]] || words=(if "$3")
-	(exec_as "$2" bpcondctl break --json --timeout 30 -p "$target_pid" "$target_address" "${words[@]}") \
-		>"$scratch/$1.out" 2>"$scratch/$1.err" &
-	break_pid=$!
-	within 10 has ready "$scratch/$1.err"
-}
-
 hit_is_of_target() {
 	has "\"pid\":$target_pid,\"tid\":$target_pid," "$1"
 }
@@ -77,10 +67,7 @@ check "the lines of README.md work under the shipped policy" \
 	as "$USER_A" sh /run/busctl_lines.sh /run/README.md /run/loop
 
 # -- the journal
-journal_has() {
-	[[ -n $(journalctl --quiet --no-pager --output=cat "$@") ]]
-}
-check "the journal has the fields" within 5 journal_has --unit bpcondd \
+check "the journal has the fields" within 5 journal_has \
 	BPCOND_UID="$(id -u "$USER_A")" BPCOND_PID="$target_pid" BPCOND_SESSION=1 \
 	MESSAGE_ID=7dc31ee2553e4372b8b04f311613eeb4
 journalctl --no-pager --catalog --unit bpcondd >"$scratch/journal"
@@ -113,7 +100,7 @@ sleep 1.6
 check "the watchdog hears from it" test "$(main_pid)" = "$pid"
 kill -STOP "$pid"
 check "the watchdog ends it when it hangs" within 10 restarted_from "$pid"
-check "the journal says why" within 5 journal_has --unit bpcondd --grep 'Watchdog timeout'
+check "the journal says why" within 5 journal_has --grep 'Watchdog timeout'
 
 # -- its end in order
 check "a breakpoint before the stop" start_break stopped "$USER_A" '$rdi == 3'
@@ -132,7 +119,7 @@ printf '[Service]\nAmbientCapabilities=\nAmbientCapabilities=CAP_BPF\n' \
 systemctl daemon-reload
 check "it does not start with one capability" fails systemctl start bpcondd
 check "and is not tried again and again" test "$(systemctl show --property NRestarts --value bpcondd)" = 0
-check "the journal names what is missing" within 5 journal_has --unit bpcondd \
+check "the journal names what is missing" within 5 journal_has \
 	--grep 'CAP_PERFMON missing' MESSAGE_ID=dc0501aaca0849aeab0736ca7dcb54c0
 # cannot_reach COMMAND...: whether bpcondctl says so, and what to do.
 cannot_reach() {

@@ -13,7 +13,6 @@ readonly SOURCE=$1 BUILD=$2
 # shellcheck source=tests/system/checks.sh
 . "$SOURCE/tests/system/checks.sh"
 
-readonly DROP_INS=/run/systemd/system/bpcondd.service.d
 readonly RULES=/etc/polkit-1/rules.d/10-test.rules
 
 # allow USER: polkit says yes to him from now on.
@@ -29,14 +28,6 @@ allow() {
 	systemctl restart polkit
 }
 
-# start_break NAME ARGUMENTS...: a breakpoint on the target's function, until its client ends.
-start_break() {
-	(exec_as "$USER_A" bpcondctl break --json --timeout 60 "${@:2}" -p "$target_pid" "$target_address" \
-		if '$rdi == 5') >"$scratch/$1.out" 2>"$scratch/$1.err" &
-	break_pid=$!
-	within 10 has ready "$scratch/$1.err"
-}
-
 # execute: has the target execute its program anew.
 execute() {
 	local line
@@ -48,15 +39,9 @@ n_sessions_are() {
 	[[ $(busctl get-property "${MANAGER[@]}" Sessions) == "u $1" ]]
 }
 
-polkit_pid() {
-	systemctl show --property MainPID --value polkit
-}
-
 install_here
 install -m 755 "$BUILD/tests/integration/bpcondd-without-btf" /run/bpcondd-without-btf
-mkdir -p "$DROP_INS"
-printf '[Service]\nExecStart=\nExecStart=/run/bpcondd-without-btf\nRestartSec=1\n' >"$DROP_INS/test.conf"
-systemctl daemon-reload
+drop_in test $'ExecStart=\nExecStart=/run/bpcondd-without-btf\nRestartSec=1'
 systemctl start bpcondd polkit
 start_target "$USER_A"
 
@@ -69,7 +54,7 @@ check "the text says what cannot be told" has 'own user namespace.*CONFIG_DEBUG_
 check "and what an administrator can allow" has 'org.bpcond1.attach-other' "$scratch/refused"
 
 allow "$USER_A"
-check "with polkit's yes a breakpoint is armed" start_break first --limit 2
+check "with polkit's yes a breakpoint is armed" start_break first "$USER_A" '$rdi == 5' --limit 2
 target_call 100
 check "the daemon is restarted" systemctl restart bpcondd
 check "the session is there" within 10 n_sessions_are 1
@@ -77,11 +62,11 @@ target_call 100
 check "its client ends with the second hit" wait "$break_pid"
 check "each hit came, one before and one after" has '"hits":2,.*"lost":0' "$scratch/first.out"
 
-check "a breakpoint is armed again" start_break second
+check "a breakpoint is armed again" start_break second "$USER_A" '$rdi == 5'
 execute
 check "the session ends at exec" within 10 n_sessions_are 0
 wait "$break_pid" || true
-check "a third time" start_break third
+check "a third time" start_break third "$USER_A" '$rdi == 5'
 systemctl kill --signal=KILL bpcondd
 execute
 check "a daemon comes up" within 10 systemctl is-active bpcondd
