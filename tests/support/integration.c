@@ -62,7 +62,10 @@ unsigned integration_volume(unsigned n)
 	const char *text = getenv("BPCOND_TEST_PART");
 	unsigned long part = text ? strtoul(text, NULL, 10) : 1;
 
-	return part > 0 ? n / (unsigned)part : n;
+	if (part == 0)
+		return n;
+	/* Never none: what asserts nothing passes. */
+	return n > part ? n / (unsigned)part : 1;
 }
 
 char *integration_program(const char *name)

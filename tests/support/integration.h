@@ -40,8 +40,8 @@ int integration_run(Suite *suite, int argc, char *argv[]);
 			ck_abort_msg(__VA_ARGS__); \
 	} while (0)
 
-/* How often a test does what it does very often: n, or the BPCOND_TEST_PART-th part of it on a machine
- * that is slow. For what is true of any number. */
+/* How often a test does what it does very often: n, or the BPCOND_TEST_PART-th part of it (at least 1) on
+ * a machine that is slow. For what is true of any number. */
 unsigned integration_volume(unsigned n);
 
 /* In a test case: the path of a built program, as "tools/bpcondctl", where this user can run it.
