@@ -42,7 +42,10 @@ tell() {
 
 hear() {
 	answer=
-	read -r -t 60 answer <&"${stream_out[$1]}" || cat "$scratch/$1.err"
+	read -r -t 60 answer <&"${stream_out[$1]}" || {
+		cat "$scratch/$1.err"
+		return 1
+	}
 	echo "$answer"
 }
 
