@@ -286,3 +286,32 @@ int bus_get_all(sd_bus *bus, const char *path, const char *interface, sd_bus_err
 	sd_bus_message_unref(reply);
 	return r;
 }
+
+ExitStatus bus_report(Tool *tool, int argc, char **argv,
+		      int (*ask)(sd_bus *bus, sd_bus_error *error, struct json_object **ret),
+		      void (*show)(const Tool *tool, struct json_object *answer))
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct json_object *answer = NULL;
+	ExitStatus status;
+	sd_bus *bus = NULL;
+	int first, r;
+
+	status = bus_options(tool, argc, argv, &first);
+	if (status != STATUS_HITS)
+		return status;
+	if (first != argc)
+		return complain_usage("%s takes no argument", argv[0]);
+	status = bus_open(tool, &bus);
+	if (status != STATUS_HITS)
+		return status;
+	r = ask(bus, &error, &answer);
+	if (r < 0)
+		status = bus_complain(r, &error);
+	else
+		show(tool, answer);
+	json_object_put(answer);
+	sd_bus_error_free(&error);
+	sd_bus_close_unref(bus);
+	return status;
+}

@@ -34,4 +34,10 @@ struct json_object;
 int bus_get_all(sd_bus *bus, const char *path, const char *interface, sd_bus_error *error,
 		struct json_object **ret);
 
+/* A command that takes no argument: asks (0 and *ret, json_object_put; a negative errno with *error) and has
+ * the answer shown. Return: the exit status. */
+ExitStatus bus_report(Tool *tool, int argc, char **argv,
+		      int (*ask)(sd_bus *bus, sd_bus_error *error, struct json_object **ret),
+		      void (*show)(const Tool *tool, struct json_object *answer));
+
 #endif

@@ -204,34 +204,18 @@ static void print_list(struct json_object *sessions)
 	}
 }
 
-ExitStatus command_list(Tool *tool, int argc, char **argv)
+static void show(const Tool *tool, struct json_object *sessions)
 {
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	struct json_object *sessions = NULL;
-	ExitStatus status;
-	sd_bus *bus = NULL;
-	int first, r;
-
-	status = bus_options(tool, argc, argv, &first);
-	if (status != STATUS_HITS)
-		return status;
-	if (first != argc)
-		return complain_usage("list takes no argument");
-	status = bus_open(tool, &bus);
-	if (status != STATUS_HITS)
-		return status;
-	r = gather(bus, &error, &sessions);
-	if (r < 0)
-		status = bus_complain(r, &error);
-	else if (tool->json)
+	if (tool->json)
 		puts(json_object_to_json_string_ext(
 			sessions, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		print_list(sessions);
-	json_object_put(sessions);
-	sd_bus_error_free(&error);
-	sd_bus_close_unref(bus);
-	return status;
+}
+
+ExitStatus command_list(Tool *tool, int argc, char **argv)
+{
+	return bus_report(tool, argc, argv, gather, show);
 }
 
 /* ---- rm -------------------------------------------------------------------------------------- */

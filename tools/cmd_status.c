@@ -95,31 +95,20 @@ static void print_json(struct json_object *properties)
 	puts("}");
 }
 
-ExitStatus command_status(Tool *tool, int argc, char **argv)
+static int ask(sd_bus *bus, sd_bus_error *error, struct json_object **ret)
 {
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	struct json_object *properties = NULL;
-	ExitStatus status;
-	sd_bus *bus = NULL;
-	int first, r;
+	return bus_get_all(bus, BUS_ROOT, BUS_INTERFACE "Manager", error, ret);
+}
 
-	status = bus_options(tool, argc, argv, &first);
-	if (status != STATUS_HITS)
-		return status;
-	if (first != argc)
-		return complain_usage("status takes no argument");
-	status = bus_open(tool, &bus);
-	if (status != STATUS_HITS)
-		return status;
-	r = bus_get_all(bus, BUS_ROOT, BUS_INTERFACE "Manager", &error, &properties);
-	if (r < 0)
-		status = bus_complain(r, &error);
-	else if (tool->json)
+static void show(const Tool *tool, struct json_object *properties)
+{
+	if (tool->json)
 		print_json(properties);
 	else
 		print_status(tool, properties);
-	json_object_put(properties);
-	sd_bus_error_free(&error);
-	sd_bus_close_unref(bus);
-	return status;
+}
+
+ExitStatus command_status(Tool *tool, int argc, char **argv)
+{
+	return bus_report(tool, argc, argv, ask, show);
 }
