@@ -311,22 +311,16 @@ static void allow_leak_check(void)
 #endif
 }
 
-int main(int argc, char *argv[])
+/* Return: the exit status. */
+static int run(const Options *options)
 {
 	sd_event *event = NULL;
 	bool again = false;
 	const char *message;
 	Settings settings;
-	Options options;
 	int r;
 
-	if (argc > 0 && strcmp(argv[0], RELAY_PROGRAM) == 0)
-		return pipe_relay_run();
-	r = parse_options(argc, argv, &options);
-	if (r > 0)
-		return r == 1 ? EXIT_SUCCESS : EXIT_NOT_STARTED;
-
-	r = privileges_reduce(options.user, &message);
+	r = privileges_reduce(options->user, &message);
 	if (r < 0) {
 		log_cannot_serve("%s", message);
 		return EXIT_NOT_STARTED;
@@ -338,7 +332,7 @@ int main(int argc, char *argv[])
 	libbpf_set_print(on_libbpf_message);
 	/* Each thread of each breakpoint is a descriptor. */
 	descriptors_begin();
-	r = read_settings(&options, &settings);
+	r = read_settings(options, &settings);
 	if (r < 0)
 		return EXIT_NOT_STARTED;
 	check_descriptor_limit(&settings);
@@ -346,7 +340,7 @@ int main(int argc, char *argv[])
 
 	r = sd_event_default(&event);
 	if (r >= 0)
-		r = serve(event, &options, &settings, &again);
+		r = serve(event, options, &settings, &again);
 	sd_event_unref(event);
 	allow_leak_check();
 	if (r < 0) {
@@ -354,4 +348,20 @@ int main(int argc, char *argv[])
 		return again ? EXIT_FAILURE : EXIT_NOT_STARTED;
 	}
 	return EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+	Options options;
+	int r, status;
+
+	if (argc > 0 && strcmp(argv[0], RELAY_PROGRAM) == 0)
+		return pipe_relay_run();
+	r = parse_options(argc, argv, &options);
+	if (r > 0)
+		return r == 1 ? EXIT_SUCCESS : EXIT_NOT_STARTED;
+	status = run(&options);
+	if (status == EXIT_NOT_STARTED)
+		log_settle();
+	return status;
 }

@@ -15,6 +15,9 @@
 
 #define MAX_FIELDS 6
 
+/* Journald gets to a message within some milliseconds, and is asked for no answer. */
+#define SETTLE_USEC 250000
+
 /* The journal may lead to something else by now than what standard error is: systemd says which one
  * it connected, by device and inode. */
 static bool stderr_is_journal(void)
@@ -80,4 +83,10 @@ void log_message(int priority, const LogContext *context, const char *format, ..
 	if (stderr_is_journal() && send_to_journal(priority, context, text, head + length))
 		return;
 	fprintf(stderr, "bpcondd: %s\n", text + head);
+}
+
+void log_settle(void)
+{
+	if (stderr_is_journal())
+		usleep(SETTLE_USEC);
 }

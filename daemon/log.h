@@ -33,6 +33,10 @@ typedef struct LogContext {
 void log_message(int priority, const LogContext *context, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Gives the journal time for what was said: from a process that it finds gone it takes the words, but does not
+ * show them as the unit's. For one that ends as soon as it has begun. */
+void log_settle(void);
+
 #define log_error(...)   log_message(LOG_ERR, LOG_NOTHING, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_WARNING, LOG_NOTHING, __VA_ARGS__)
 #define log_info(...)    log_message(LOG_INFO, LOG_NOTHING, __VA_ARGS__)
