@@ -339,6 +339,8 @@ static void probe(Features *features)
 	sigprocmask(SIG_UNBLOCK, &sigtrap, NULL);
 	sigemptyset(&later);
 	sigaddset(&later, SIGRTMIN);
+	/* Sent instead of one that cannot be queued (RLIMIT_SIGPENDING); it would end us. */
+	sigaddset(&later, SIGIO);
 	sigprocmask(SIG_BLOCK, &later, NULL);
 
 	features->perf_event_paranoid = 2;
