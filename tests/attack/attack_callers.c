@@ -214,9 +214,10 @@ static void run_as_root(const char *const argv[], char said[static 512])
 	close(out[0]);
 }
 
-/* Where 1 is the caller, and the daemon's 1 is root's. */
+/* By a number that there means nobody, and to the daemon a process of the caller's user. */
 static void caller_in_a_pid_namespace(void)
 {
+	char pid[16], said[512];
 	const char *argv[] = {"unshare",
 			      "--pid",
 			      "--fork",
@@ -225,13 +226,18 @@ static void caller_in_a_pid_namespace(void)
 			      "--regid=" ENVIRONMENT_USER_A,
 			      "--clear-groups",
 			      integration_program("tests/targets/intruder"),
-			      "1",
+			      pid,
 			      "open",
 			      NULL};
-	char said[512];
+	Target target;
 
+	target_start(&target, "loop", NULL, NULL);
+	snprintf(pid, sizeof(pid), "%d", target.pid);
 	run_as_root(argv, said);
-	ck_assert_msg(strncmp(said, "error org.bpcond1.Error.", 24) == 0, "%s", said);
+	ck_assert_msg(strncmp(said, "error org.bpcond1.Error.NoSuchTarget", 36) == 0 &&
+			      strstr(said, "another pid namespace") != NULL,
+		      "%s", said);
+	target_kill(&target);
 }
 
 /* The connection is the target's user's; the process behind it is root's, but for one id. */
