@@ -29,13 +29,13 @@ start_holder() {
 	}
 }
 
-# holder_says TEXT COMMAND...: what it answers has TEXT.
+# holder_says TEXT COMMAND...: what it answers has these words.
 holder_says() {
 	echo "${*:2}" >&"$holder_in"
 	answer=
 	read -r -t 20 answer <&"$holder_out" || true
 	echo "$answer"
-	[[ $answer == *"$1"* ]]
+	[[ " $answer " == *[[:space:][:punct:]]"$1"[[:space:][:punct:]]* ]]
 }
 
 end_holder() {

@@ -80,7 +80,11 @@ check "which says so" has 'polkit has not allowed it either' "$scratch/refused"
 rule org.bpcond1.attach-other "$USER_A" YES \
 	"action.lookup('pid') == '$target_pid' && action.lookup('uid') == '$(id -u "$USER_B")'"
 check "polkit's yes opens the session, by a rule about the process" open_by "$USER_A"
-check "of whom it was said only" fails open_by nobody
+# Of the others one who can call: whom there is no group for, setpriv does not become.
+check "another can call" as daemon busctl call "${MANAGER[@]}" ListSessions
+check "of whom it was not said" fails open_by daemon
+open_by daemon >"$scratch/refused" 2>&1 || true
+check "by polkit" has 'polkit has not allowed it either\|org.bpcond1.attach-other' "$scratch/refused"
 check "the journal has who was allowed it" within 5 bash -c "journalctl --quiet --no-pager \
 	MESSAGE_ID=599ffd312ed84e59bafb90eb659aeac1 BPCOND_UID=$(id -u "$USER_A") BPCOND_PID=$target_pid |
 	grep -q 'was allowed org.bpcond1.attach-other'"
@@ -101,7 +105,7 @@ systemctl unmask --runtime polkit
 say_gone_by() {
 	local owner
 	owner=$(busctl --no-legend list | awk -v pid="$held_pid" '$1 ~ /^:/ && $2 == pid { print $1 }')
-	[[ -n $owner ]]
+	[[ -n $owner ]] || return 1
 	as "$1" busctl emit --destination=org.bpcond1 /org/freedesktop/DBus org.freedesktop.DBus \
 		NameOwnerChanged sss "$owner" "$owner" ''
 }

@@ -12,10 +12,9 @@ readonly SOURCE=$1 BUILD=$2
 # shellcheck source=tests/system/checks.sh
 . "$SOURCE/tests/system/checks.sh"
 
-# Everything of ours outside of the places where sources, builds and tests are.
+# Everything of ours where something can be installed.
 traces() {
-	find / -xdev \( -path "$SOURCE" -o -path "$BUILD" -o -path /tmp -o -path /proc -o -path /sys \
-		-o -path /run -o -path /dev -o -path /root -o -path /home -o -path /work \) -prune \
+	find /etc /opt /srv /usr /var -xdev \( -path "$SOURCE" -o -path "$BUILD" -o -path /var/tmp \) -prune \
 		-o -iname '*bpcond*' -print | sort
 }
 
@@ -29,6 +28,7 @@ are_hits() {
 
 traces_before=$(traces)
 check "meson install works" install_here
+check "and can be seen" fails diff <(echo "$traces_before") <(traces)
 check "the user of the service is there" getent passwd bpcondd
 check "no rule of systemd's is broken by the unit" systemd-analyze verify /usr/lib/systemd/system/bpcondd.service
 

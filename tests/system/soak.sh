@@ -19,7 +19,7 @@ own_ids() {
 	for user in "$USER_A" "$USER_B"; do
 		number=$((number + 1))
 		usermod --uid "$number" "$user" && groupmod --gid "$number" "$user" &&
-			usermod --gid "$number" "$user"
+			usermod --gid "$number" "$user" || return 1
 	done
 }
 check "users that nobody else is" own_ids
@@ -31,7 +31,8 @@ soak() {
 }
 check "clients, targets and the daemon come, go and are killed for $LASTS s, seed $SEED" soak
 cat "$scratch/soak.log"
-# Other than SIGKILL, which was ours: a crash, or an exit that nobody asked for.
-check "the daemon has not ended by itself" fails journalctl --quiet --no-pager --unit bpcondd \
+check "the journal has the ends that were ours" journal_has --grep 'code=killed, status=9/'
+# Other than those: a crash, or an exit that nobody asked for.
+check "the daemon has not ended by itself" fails journal_has \
 	--grep 'code=dumped|code=exited, status=[1-9]|Watchdog timeout|status=(6|11)/'
 finish
