@@ -17,6 +17,9 @@
 /* Those of one connection, when it has gone. */
 #define LOST_READERS_USEC 20000
 
+/* What others' events kept from being found out is looked at anew no sooner: a call waits for it. */
+#define PROBE_AGAIN_USEC 1000000
+
 int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hooks, Broker **ret)
 {
 	Broker *broker;
@@ -43,6 +46,7 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 	r = charge_book_new(event, broker->quota, &broker->charges);
 	if (r < 0)
 		goto fail;
+	broker->probed_usec = now_usec();
 	r = features_probe(&broker->features);
 	if (r < 0)
 		goto fail;
@@ -61,11 +65,15 @@ fail:
 
 const Features *broker_features(Broker *broker)
 {
+	bool again = broker->features.slots_taken &&
+		     now_usec() - broker->probed_usec >= PROBE_AGAIN_USEC;
 	int paranoid;
 
-	if (read_perf_event_paranoid(&paranoid) == 0 &&
-	    paranoid != broker->features.perf_event_paranoid)
+	if (again || (read_perf_event_paranoid(&paranoid) == 0 &&
+		      paranoid != broker->features.perf_event_paranoid)) {
+		broker->probed_usec = now_usec();
 		features_probe(&broker->features);
+	}
 	return &broker->features;
 }
 

@@ -69,6 +69,7 @@ struct Broker {
 	TaskReader *reader;
 	FilterEngine *engine;
 	Features features; /* see broker_features */
+	unsigned long long probed_usec;
 	QuotaTable *quota;
 	RateTable *rates;
 	ChargeBook *charges;
@@ -93,8 +94,8 @@ int broker_new(sd_event *event, const Settings *settings, const BrokerHooks *hoo
 
 /*
  * What the kernel can do. Found out at start, and anew when kernel.perf_event_paranoid has another value
- * than it had then: on it depends whether the daemon may try at all. Where that cannot be done, what
- * is known stays.
+ * than it had then: on it depends whether the daemon may try at all; and, at most once a second, as long as
+ * others hold all debug registers. Where that cannot be done, what is known stays.
  */
 const Features *broker_features(Broker *broker);
 

@@ -28,6 +28,12 @@ int supported_spec(const Features *features, const Spec *spec, Refusal *refusal)
 {
 	if (features->perf_error < 0)
 		return refuse_perf(refusal, features->perf_error);
+	if (spec->access != SPEC_EXECUTE && features->slots_taken)
+		return refuse(
+			refusal, REFUSED_NO_FREE_SLOT,
+			"$.access: every debug register of this machine is taken, by what watches "
+			"whole CPUs (perf does so for root), so that bpcondd cannot find out what "
+			"data breakpoints do here; end that and call again a second later.");
 	if (spec->access != SPEC_EXECUTE && !features->data_breakpoints)
 		return refuse(
 			refusal, REFUSED_NOT_SUPPORTED,

@@ -59,7 +59,8 @@ static bool trap_enabled(int fd, TrapKind kind, unsigned int times)
 	       ioctl(fd, PERF_EVENT_IOC_DISABLE, 0) == 0;
 }
 
-static uint32_t count_slots(TrapKind kind)
+/* *taken: set where there is none, since all that there are have been taken. */
+static uint32_t count_slots(TrapKind kind, bool *taken)
 {
 	const struct perf_event_attr attr = trap_attr(kind);
 	int fds[MAX_SLOTS];
@@ -71,6 +72,8 @@ static uint32_t count_slots(TrapKind kind)
 			break;
 		n++;
 	}
+	if (n == 0 && fds[0] == -ENOSPC)
+		*taken = true;
 	for (uint32_t i = 0; i < n; i++)
 		close(fds[i]);
 	return n;
@@ -331,6 +334,7 @@ static void probe(Features *features)
 	const struct perf_event_attr plain = trap_attr(TRAP_PAGE_FAULT);
 	Verdict verdict = VERDICT_NONE;
 	sigset_t sigtrap, later;
+	uint32_t data_slots;
 	TrapKind kind;
 	int fd;
 
@@ -360,9 +364,10 @@ static void probe(Features *features)
 
 	/* So that what is touched for the first time now is not counted. */
 	trap(TRAP_PAGE_FAULT, 2);
-	features->hardware_slots = count_slots(TRAP_EXECUTE);
-	if (count_slots(TRAP_WRITE) < features->hardware_slots)
-		features->hardware_slots = count_slots(TRAP_WRITE);
+	features->hardware_slots = count_slots(TRAP_EXECUTE, &features->slots_taken);
+	data_slots = count_slots(TRAP_WRITE, &features->slots_taken);
+	if (data_slots < features->hardware_slots)
+		features->hardware_slots = data_slots;
 	features->data_breakpoints = try_breakpoint(TRAP_WRITE, &verdict);
 	features->suppress_sample = try_suppression(count_samples, &verdict);
 	features->suppress_signal = try_suppression(count_signals, &verdict);

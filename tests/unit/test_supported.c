@@ -43,14 +43,20 @@ static int ask(const Features *features, const char *text, Refusal *refusal)
 	return r;
 }
 
-static void expect_refused(const Features *features, const char *text, const char *says)
+static void expect_refused_as(const Features *features, const char *text, RefusalKind kind,
+			      const char *says)
 {
 	Refusal refusal = {};
 
-	ck_assert_int_eq(ask(features, text, &refusal), REFUSED_NOT_SUPPORTED);
-	ck_assert_int_eq(refusal.kind, REFUSED_NOT_SUPPORTED);
+	ck_assert_int_eq(ask(features, text, &refusal), kind);
+	ck_assert_int_eq(refusal.kind, kind);
 	ck_assert_msg(strstr(refusal.text, says) != NULL, "\"%s\" lacks \"%s\"", refusal.text,
 		      says);
+}
+
+static void expect_refused(const Features *features, const char *text, const char *says)
+{
+	expect_refused_as(features, text, REFUSED_NOT_SUPPORTED, says);
 }
 
 static void expect_supported(const Features *features, const char *text)
@@ -83,6 +89,14 @@ START_TEST(each_lack_is_named)
 	features = all;
 	features.data_breakpoints = false;
 	expect_refused(&features, WRITE, "$.access");
+	expect_supported(&features, PLAIN);
+
+	/* Not known is not lacking. */
+	features = all;
+	features.data_breakpoints = features.kernel_accesses = false;
+	features.slots_taken = true;
+	expect_refused_as(&features, WRITE, REFUSED_NO_FREE_SLOT, "call again");
+	expect_refused_as(&features, IN_KERNEL, REFUSED_NO_FREE_SLOT, "call again");
 	expect_supported(&features, PLAIN);
 
 	features = all;
