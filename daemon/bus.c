@@ -268,13 +268,11 @@ BrokerHooks bus_hooks(Bus *bus)
 	};
 }
 
-static int connect_bus(const char *address, sd_bus **ret)
+static int connect_bus(const char *address, bool descriptors, sd_bus **ret)
 {
 	_cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
 	int r;
 
-	if (!address)
-		return sd_bus_open_system(ret);
 	r = sd_bus_new(&bus);
 	if (r < 0)
 		return r;
@@ -284,7 +282,7 @@ static int connect_bus(const char *address, sd_bus **ret)
 	r = sd_bus_set_bus_client(bus, 1);
 	if (r < 0)
 		return r;
-	r = sd_bus_negotiate_fds(bus, 1);
+	r = sd_bus_negotiate_fds(bus, descriptors);
 	if (r < 0)
 		return r;
 	r = sd_bus_start(bus);
@@ -293,6 +291,19 @@ static int connect_bus(const char *address, sd_bus **ret)
 	*ret = bus;
 	bus = NULL;
 	return 0;
+}
+
+/* For Bus.asker, to where `bus` is connected. */
+static int connect_asker(Bus *bus)
+{
+	bool descriptors = false;
+	const char *address;
+	int r;
+
+	r = bus_tells_by_descriptor(bus->bus, &descriptors);
+	if (r >= 0)
+		r = sd_bus_get_address(bus->bus, &address);
+	return r < 0 ? r : connect_bus(address, descriptors, &bus->asker);
 }
 
 static int read_bus_id(Bus *bus)
@@ -315,9 +326,9 @@ int bus_new(const char *address, Bus **ret)
 	bus = calloc(1, sizeof(*bus));
 	if (!bus)
 		return -ENOMEM;
-	r = connect_bus(address, &bus->bus);
+	r = address ? connect_bus(address, true, &bus->bus) : sd_bus_open_system(&bus->bus);
 	if (r >= 0)
-		r = connect_bus(address, &bus->asker);
+		r = connect_asker(bus);
 	if (r >= 0)
 		r = read_bus_id(bus);
 	if (r < 0) {

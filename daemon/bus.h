@@ -38,7 +38,8 @@ typedef struct PolkitQuestion PolkitQuestion;
 typedef struct Bus {
 	sd_bus *bus;
 	/* For questions to the bus itself. Whoever waits for an answer takes up all that has been sent
-	 * before it, with all descriptors: of what clients send that must be one message at a time. */
+	 * before it, with all descriptors: of what clients send that must be one message at a time.
+	 * With descriptors only where the bus tells of processes by them. */
 	sd_bus *asker;
 	char bus_id[33]; /* of this run of the message bus */
 	Broker *broker;            /* borrowed; NULL until bus_serve */
@@ -131,6 +132,10 @@ int bus_caller(Bus *bus, sd_bus_message *message, Caller **ret, sd_bus_error *er
 int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 void bus_callers_free(Bus *bus);
+
+/* Whether the bus gives a descriptor of a connection's process, by what it says of this one. Waits for its
+ * answer. Return: 0 and *ret; negative errno. */
+int bus_tells_by_descriptor(sd_bus *connection, bool *ret);
 
 /* BrokerHooks.find_owner, with the Bus. */
 int bus_find_owner(const OwnerDescription *description, SessionOwner *ret, void *userdata);

@@ -12,7 +12,9 @@
  * must have the connection's user id.
  *
  * The bus is asked over a connection of its own (Bus.asker): an answer on the other one would come behind
- * all that clients have sent, which would have to be taken up first, at each new caller anew.
+ * all that clients have sent, which would have to be taken up first, at each new caller anew. Who looks for
+ * that connection can send signals there too, which no policy forbids. So it takes descriptors only from a
+ * bus that has some to give, and nothing stays that came before an answer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -102,22 +104,42 @@ int bus_on_name_lost(sd_bus_message *message, void *userdata, sd_bus_error *erro
 	return 0;
 }
 
-static int ask_bus(Bus *bus, const char *member, const char *name, sd_bus_message **ret)
+static int ask_over(sd_bus *connection, const char *member, const char *name, sd_bus_message **ret)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *question = NULL;
 	int r;
 
-	r = sd_bus_message_new_method_call(bus->asker, &question, DBUS_NAME, DBUS_PATH,
+	r = sd_bus_message_new_method_call(connection, &question, DBUS_NAME, DBUS_PATH,
 					   DBUS_INTERFACE, member);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(question, "s", name);
 	if (r < 0)
 		return r;
-	r = sd_bus_call(bus->asker, question, ASK_USEC, NULL, ret);
+	return sd_bus_call(connection, question, ASK_USEC, NULL, ret);
+}
+
+/* What was taken up before the answer. Many callers can be asked after in one turn of the event loop, in
+ * which it lets go of one message. */
+static void let_go_of_the_rest(sd_bus *connection)
+{
+	uint64_t n;
+
+	while (sd_bus_get_n_queued_read(connection, &n) >= 0 && n > 0 &&
+	       sd_bus_process(connection, NULL) > 0)
+		;
+}
+
+static int ask_bus(Bus *bus, const char *member, const char *name, sd_bus_message **ret)
+{
+	int r;
+
+	r = ask_over(bus->asker, member, name, ret);
 	/* The descriptors of a message that came meanwhile did not fit, and it is lost. */
 	if (r == -EXFULL)
 		bus_break(bus, r);
+	else
+		let_go_of_the_rest(bus->asker);
 	return r;
 }
 
@@ -229,6 +251,24 @@ static int read_credentials(sd_bus_message *reply, Credentials *ret)
 	if (!credentials.has_uid)
 		return -ENODATA;
 	*ret = credentials;
+	return 0;
+}
+
+int bus_tells_by_descriptor(sd_bus *connection, bool *ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	Credentials credentials;
+	const char *name;
+	int r;
+
+	r = sd_bus_get_unique_name(connection, &name);
+	if (r >= 0)
+		r = ask_over(connection, "GetConnectionCredentials", name, &reply);
+	if (r >= 0)
+		r = read_credentials(reply, &credentials);
+	if (r < 0)
+		return r;
+	*ret = credentials.pidfd >= 0;
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 
 #define CALLER ":1.7"
 #define UID    4711
+#define CROWD  100
 
 /* What the bus says of the connection. */
 typedef struct Said {
@@ -33,6 +34,7 @@ typedef struct Said {
 	bool no_uid;
 	bool wrong_type; /* of ProcessFD */
 	bool gone;       /* by the time that it is asked again */
+	bool crowded;    /* others send us something before each answer */
 } Said;
 
 typedef struct Scene {
@@ -142,6 +144,10 @@ static int on_question(sd_bus_message *question, void *userdata, sd_bus_error *e
 	r = sd_bus_message_read(question, "s", &name);
 	if (r < 0 || strcmp(name, CALLER) != 0)
 		_exit(2);
+	for (int i = 0; said->crowded && i < CROWD; i++)
+		if (sd_bus_emit_signal(sd_bus_message_get_bus(question), "/", "org.example",
+				       "Signal", "") < 0)
+			_exit(4);
 	if (strcmp(sd_bus_message_get_member(question), "NameHasOwner") == 0)
 		return sd_bus_reply_method_return(question, "b", !said->gone);
 	r = sd_bus_message_new_method_return(question, &reply);
@@ -358,6 +364,24 @@ START_TEST(test_neither)
 }
 END_TEST
 
+/* What others sent there before the answers does not pile up. */
+START_TEST(test_crowd)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	uint64_t n = UINT64_MAX;
+	Caller *caller = NULL;
+	Scene scene;
+
+	scene_start(&scene,
+		    &(Said){.process_fd = -EBADF, .pid = getpid(), .crowded = true});
+	ck_assert_int_eq(bus_sender(&scene.bus, scene.call, &caller, &error), 0);
+	ck_assert_int_eq(caller->process.pid, getpid());
+	ck_assert_int_ge(sd_bus_get_n_queued_read(scene.bus.asker, &n), 0);
+	ck_assert_uint_eq(n, 0);
+	scene_end(&scene);
+}
+END_TEST
+
 /* Nothing stays open, whoever it was. */
 START_TEST(test_descriptors)
 {
@@ -417,6 +441,7 @@ int main(void)
 	tcase_add_test(tests, test_process_fd_that_is_none);
 	tcase_add_test(tests, test_number);
 	tcase_add_test(tests, test_neither);
+	tcase_add_test(tests, test_crowd);
 	tcase_add_test(tests, test_descriptors);
 	tcase_add_test(tests, test_end);
 	suite_add_tcase(suite, tests);
