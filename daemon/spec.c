@@ -192,7 +192,12 @@ static int read_threads(SpecReader *reader, struct json_object *value, const cha
 	int r;
 
 	if (json_object_is_type(value, json_type_string)) {
-		if (strcmp(json_object_get_string(value), "all") == 0)
+		const char *word;
+
+		r = spec_read_string(reader, value, path, &word);
+		if (r != 0)
+			return r;
+		if (strcmp(word, "all") == 0)
 			return 0;
 		return spec_fail(reader, path, "write \"all\" or a list of thread ids");
 	}

@@ -70,10 +70,17 @@ static int read_registers(SpecReader *reader, struct json_object *value, const c
 {
 	uint64_t mask = 0;
 
-	if (json_object_is_type(value, json_type_string) &&
-	    strcmp(json_object_get_string(value), "all") == 0) {
-		reader->spec->capture_registers = (UINT64_C(1) << BPCOND_REG_COUNT) - 1;
-		return 0;
+	if (json_object_is_type(value, json_type_string)) {
+		const char *word;
+		int r;
+
+		r = spec_read_string(reader, value, path, &word);
+		if (r != 0)
+			return r;
+		if (strcmp(word, "all") == 0) {
+			reader->spec->capture_registers = (UINT64_C(1) << BPCOND_REG_COUNT) - 1;
+			return 0;
+		}
 	}
 	if (!json_object_is_type(value, json_type_array))
 		return spec_fail_type(reader, path, value,

@@ -95,6 +95,8 @@ static const struct {
 
 	/* threads */
 	{EXECUTE("\"threads\":\"some\""), REFUSED_INVALID_SPEC, "$.threads (byte 23", "\"all\""},
+	{EXECUTE("\"threads\":\"all\\u0000\""), REFUSED_INVALID_SPEC, "$.threads (byte 23",
+	 "zero byte"},
 	{EXECUTE("\"threads\":7"), REFUSED_INVALID_SPEC, "$.threads (byte 23", "\"all\""},
 	{EXECUTE("\"threads\":[]"), REFUSED_INVALID_SPEC, "$.threads (byte 23", "no thread"},
 	{EXECUTE("\"threads\":[1,0]"), REFUSED_INVALID_SPEC, "$.threads[1] (byte 26",
@@ -162,6 +164,8 @@ static const struct {
 	 "$.capture.register (byte 35", "did you mean \"registers\""},
 	{EXECUTE("\"capture\":{\"registers\":\"rip\"}"), REFUSED_INVALID_SPEC,
 	 "$.capture.registers (byte 36", "\"all\""},
+	{EXECUTE("\"capture\":{\"registers\":\"all\\u0000,rip\"}"), REFUSED_INVALID_SPEC,
+	 "$.capture.registers (byte 36", "zero byte"},
 	{EXECUTE("\"capture\":{\"registers\":[\"rip\",7]}"), REFUSED_INVALID_SPEC,
 	 "$.capture.registers[1] (byte 43", "a string"},
 	{EXECUTE("\"capture\":{\"registers\":[\"eax\"]}"), REFUSED_INVALID_SPEC,
