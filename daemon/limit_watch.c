@@ -57,12 +57,16 @@ int limit_watch_start(Broker *broker)
 {
 	int r;
 
+	/* One that runs is not put off, or whoever enables and enables would keep it from everybody. */
 	if (!broker->limit_timer)
-		return sd_event_add_time_relative(broker->event, &broker->limit_timer,
-						  CLOCK_MONOTONIC, CHECK_USEC, CHECK_USEC / 10,
-						  on_limit_timer, broker);
-	r = sd_event_source_set_time_relative(broker->limit_timer, CHECK_USEC);
+		r = sd_event_add_time_relative(broker->event, &broker->limit_timer, CLOCK_MONOTONIC,
+					       CHECK_USEC, CHECK_USEC / 10, on_limit_timer, broker);
+	else if (sd_event_source_get_enabled(broker->limit_timer, NULL) > 0)
+		return 0;
+	else
+		r = sd_event_source_set_time_relative(broker->limit_timer, CHECK_USEC);
 	if (r < 0)
 		return r;
+	/* A new timer is for one time only. */
 	return sd_event_source_set_enabled(broker->limit_timer, SD_EVENT_ON);
 }

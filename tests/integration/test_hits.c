@@ -230,6 +230,59 @@ static void wait_disabled(const BusBreakpoint *breakpoint)
 	}
 }
 
+/* The daemon's first limit of all, reached when it has been looked at for a while already. */
+START_TEST(limit_reached_late)
+{
+	BusBreakpoint breakpoint;
+	BusCounts counts;
+	Scene scene;
+
+	scene_start(&scene, "instruction");
+	bus_add(&scene.session, &breakpoint, "{'address': '0x%lx', 'limit': 10}",
+		target_address_of(&scene.target, "instruction"));
+	usleep(700000);
+	target_ask(&scene.target, "calls", "race 10");
+	wait_disabled(&breakpoint);
+	scene_end(&scene, &breakpoint, &counts);
+	ck_assert_uint_eq(counts.hits, 10);
+	hits_free(scene.hits);
+}
+END_TEST
+
+/* Who enables one again and again does not keep another from being disabled. */
+START_TEST(limit_beside_one_that_is_enabled)
+{
+	BusBreakpoint breakpoint, other;
+	int64_t deadline;
+	BusCounts counts;
+	int enabled = 1;
+	Scene scene;
+
+	scene_start(&scene, "instruction");
+	bus_add(&scene.session, &breakpoint, "{'address': '0x%lx', 'limit': 10}",
+		target_address_of(&scene.target, "instruction"));
+	bus_add(&scene.session, &other, "{'address': '0x%lx', 'condition': 0, 'limit': 1}",
+		target_address_of(&scene.target, "instruction"));
+	target_ask(&scene.target, "calls", "race 10");
+	deadline = now_ms() + 1000;
+	while (enabled) {
+		sd_bus_error error = SD_BUS_ERROR_NULL;
+
+		ck_assert_msg(now_ms() < deadline, "still enabled a second after its limit");
+		bus_breakpoint_call(&other, "Enable");
+		ck_assert_int_ge(sd_bus_get_property_trivial(breakpoint.bus, "org.bpcond1",
+							     breakpoint.path, BREAKPOINT_INTERFACE,
+							     "Enabled", &error, 'b', &enabled),
+				 0);
+		usleep(20000);
+	}
+	bus_breakpoint_call(&other, "Remove");
+	scene_end(&scene, &breakpoint, &counts);
+	ck_assert_uint_eq(counts.hits, 10);
+	hits_free(scene.hits);
+}
+END_TEST
+
 /* Ten hits and no more, however many threads hit at once; then the traps themselves end. */
 START_TEST(limit_with_eight_threads)
 {
@@ -496,8 +549,12 @@ int main(int argc, char *argv[])
 			changes_by_eight_threads_from_a_given_value);
 	integration_add(suite, "the first change", first_change);
 	integration_add(suite, "previous moves unused", previous_moves_unused);
+	/* before any other with a limit */
+	integration_add(suite, "a limit that is reached late", limit_reached_late);
 	integration_add(suite, "skip, every and limit with eight threads", skip_every_limit);
 	integration_add(suite, "a limit with eight threads", limit_with_eight_threads);
+	integration_add(suite, "a limit beside one that is enabled again and again",
+			limit_beside_one_that_is_enabled);
 	integration_add(suite, "signals come at the instruction", signals_come_at_the_instruction);
 	integration_add(suite, "SIGSTOP stops at the hit", sigstop_stops_at_the_hit);
 	integration_add(suite, "parameters by memory", parameters_by_memory);
