@@ -45,6 +45,7 @@ static struct json_object *member(struct json_object *object, const char *key)
 static ExitStatus read_spec(Check *check)
 {
 	FILE *file = strcmp(check->file, "-") == 0 ? stdin : fopen(check->file, "re");
+	int failed = 0;
 	char *text;
 	size_t n;
 
@@ -54,8 +55,15 @@ static ExitStatus read_spec(Check *check)
 	}
 	text = malloc(MAX_SPEC + 1);
 	n = text == NULL ? 0 : fread(text, 1, MAX_SPEC + 1, file);
+	if (ferror(file))
+		failed = errno;
 	if (file != stdin)
 		fclose(file);
+	if (failed != 0) {
+		free(text);
+		complain("cannot read '%s': %s", check->file, strerror(failed));
+		return STATUS_USAGE;
+	}
 	if (text == NULL || n > MAX_SPEC) {
 		free(text);
 		complain("'%s' is too long for a spec", check->file);

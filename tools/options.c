@@ -33,6 +33,7 @@ enum {
 	OPTION_RW,
 	OPTION_LENGTH,
 	OPTION_ON_FAULT,
+	MAX_TIMEOUT = 1000000000, /* seconds */
 };
 
 static const struct option long_options[] = {
@@ -126,12 +127,8 @@ ExitStatus options_add_parameter(Options *options, const char *text)
 	negative = *digits == '-';
 	if (negative)
 		digits++;
-	/* -2^63 … 2^63-1, or 64 bits as 0x…. */
-	if (!parse_number(digits, 0,
-			  negative                            ? (uint64_t)INT64_MAX + 1
-			  : strncasecmp(digits, "0x", 2) == 0 ? UINT64_MAX
-							      : (uint64_t)INT64_MAX,
-			  &bits))
+	/* -2^63 … 2^64-1, as a spec has it. */
+	if (!parse_number(digits, 0, negative ? (uint64_t)INT64_MAX + 1 : UINT64_MAX, &bits))
 		return complain_usage(
 			"--param %.*s: '%s' is no 64-bit integer; write it in decimal "
 			"or as 0x…",
@@ -209,10 +206,10 @@ static ExitStatus set_timeout(Options *options, const char *text)
 	char *end;
 
 	seconds = strtod(text, &end);
-	if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9)
-		return complain_usage("--timeout wants a number of seconds above 0, not '%s'; "
-				      "without it there is no end to the time",
-				      text);
+	if (end == text || *end != '\0' || !(seconds > 0) || seconds > MAX_TIMEOUT)
+		return complain_usage("--timeout wants a number of seconds above 0, at most %d, "
+				      "not '%s'; without it there is no end to the time",
+				      MAX_TIMEOUT, text);
 	options->timeout_ms = (int64_t)(seconds * 1000);
 	if (options->timeout_ms == 0)
 		options->timeout_ms = 1;
@@ -273,11 +270,11 @@ static ExitStatus take_option(Options *options, Tool *tool, int option)
 		options->stack_by_itself = optarg == NULL;
 		return STATUS_HITS;
 	case OPTION_SKIP:
-		return set_count("skip", optarg, 0, INT64_MAX, &request->skip);
+		return set_count("skip", optarg, 0, UINT64_MAX, &request->skip);
 	case OPTION_EVERY:
-		return set_count("every", optarg, 1, INT64_MAX, &request->every);
+		return set_count("every", optarg, 1, UINT64_MAX, &request->every);
 	case OPTION_LIMIT:
-		return set_count("limit", optarg, 1, INT64_MAX, &request->limit);
+		return set_count("limit", optarg, 1, UINT64_MAX, &request->limit);
 	case OPTION_STOP:
 		return set_signal(options, "SIGSTOP");
 	case OPTION_SIGNAL:

@@ -181,6 +181,52 @@ START_TEST(limit_and_timeout_end_it)
 }
 END_TEST
 
+/* What a spec takes the options take, and what is too much is said. */
+START_TEST(numbers_at_their_ends)
+{
+	static const struct {
+		const char *option, *value, *says;
+	} mistakes[] = {
+		{"--param", "m=18446744073709551616", "no 64-bit integer"},
+		{"--param", "m=-9223372036854775809", "no 64-bit integer"},
+		{"--skip", "18446744073709551616", "--skip wants"},
+		{"--timeout", "1e10", "at most 1000000000"},
+	};
+	Command command;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	start_ready(&command, "break", "--json", "--limit", "18446744073709551615", "--param",
+		    "m=18446744073709551615", "--param", "n=-9223372036854775808", "-p",
+		    decimal(target.pid), "loop_work", "if", "m == -1 && n - 1 > 0");
+	target_ask(&target, "called", "call 10");
+	kill(command.pid, SIGINT);
+	ck_assert_int_eq(command_finish(&command), STATUS_HITS);
+	ck_assert_uint_eq(command_summary(&command, "hits"), 10);
+	command_end(&command);
+
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		ck_assert_int_eq(run_command(&command, "break", mistakes[i].option,
+					     mistakes[i].value, "-p", decimal(target.pid),
+					     "loop_work"),
+				 STATUS_USAGE);
+		ck_assert_uint_eq(command_count(&command, COMMAND_STDERR, mistakes[i].says), 1);
+		command_end(&command);
+	}
+}
+END_TEST
+
+START_TEST(check_reads_files_only)
+{
+	Command command;
+
+	ck_assert_int_eq(run_command(&command, "check", "-f", "/"), STATUS_USAGE);
+	ck_assert_uint_eq(
+		command_count(&command, COMMAND_STDERR, "cannot read '/': Is a directory"), 1);
+	command_end(&command);
+}
+END_TEST
+
 START_TEST(run_starts_a_program)
 {
 	Command command;
@@ -353,6 +399,8 @@ int main(int argc, char *argv[])
 	integration_add(suite, "watch with value", watch_with_value);
 	integration_add(suite, "it ends with the target", it_ends_with_the_target);
 	integration_add(suite, "--limit and --timeout end it", limit_and_timeout_end_it);
+	integration_add(suite, "numbers at their ends", numbers_at_their_ends);
+	integration_add(suite, "check reads files only", check_reads_files_only);
 	integration_add(suite, "run starts a program", run_starts_a_program);
 	integration_add(suite, "exit statuses of failures", exit_statuses_of_failures);
 	integration_add(suite, "the place that was taken is said",
