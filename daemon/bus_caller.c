@@ -288,7 +288,7 @@ static int find_process(Bus *bus, const char *name, const Credentials *credentia
 	if (credentials->pid == 0)
 		return 0;
 	descriptors_for_clients();
-	r = process_from_pid((pid_t)credentials->pid, &process, &refusal);
+	r = process_from_pid(credentials->pid, &process, &refusal);
 	descriptors_for_bus();
 	if (r != 0)
 		return r > 0 ? 0 : r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,25 +141,25 @@ int process_from_pidfd(int fd, Process *ret, Refusal *refusal)
 	return 0;
 }
 
-int process_from_pid(pid_t pid, Process *ret, Refusal *refusal)
+int process_from_pid(uint32_t pid, Process *ret, Refusal *refusal)
 {
 	Process process = PROCESS_NONE;
 
-	if (pid > 0)
-		process.pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (pid > 0 && pid <= INT32_MAX)
+		process.pidfd = syscall(SYS_pidfd_open, (pid_t)pid, 0);
 	else
 		errno = ESRCH;
 	if (process.pidfd < 0) {
 		/* EINVAL: the id of a thread that is not its process's first (ENOENT since 6.15). */
 		if (errno == ESRCH || errno == EINVAL || errno == ENOENT)
-			return refuse(
-				refusal, REFUSED_NO_SUCH_TARGET,
-				"There is no process %d: give the id of a running process (not of "
-				"one of its threads).",
-				pid);
+			return refuse(refusal, REFUSED_NO_SUCH_TARGET,
+				      "There is no process %" PRIu32
+				      ": give the id of a running process (not of "
+				      "one of its threads).",
+				      pid);
 		return -errno;
 	}
-	process.pid = pid;
+	process.pid = (pid_t)pid;
 	*ret = process;
 	return 0;
 }

@@ -47,7 +47,7 @@ typedef struct Process {
 int process_from_pidfd(int fd, Process *ret, Refusal *refusal);
 
 /* From a process id. Return: 0 and *ret; REFUSED_NO_SUCH_TARGET; negative errno. */
-int process_from_pid(pid_t pid, Process *ret, Refusal *refusal);
+int process_from_pid(uint32_t pid, Process *ret, Refusal *refusal);
 
 /*
  * From a descriptor that an earlier daemon had, and the id that it stood for then; the process may have

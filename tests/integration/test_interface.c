@@ -431,6 +431,14 @@ START_TEST(unknown_objects_and_options)
 			 0);
 	sd_bus_error_free(&error);
 	ck_assert_int_lt(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
+					    "OpenSessionByPid", &error, NULL, "ua{sv}", UINT32_MAX,
+					    0),
+			 0);
+	ck_assert_str_eq(error.name, "org.bpcond1.Error.NoSuchTarget");
+	ck_assert_msg(strstr(error.message, "no process 4294967295:") != NULL, "%s",
+		      error.message);
+	sd_bus_error_free(&error);
+	ck_assert_int_lt(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
 					    "OpenSessionByPid", &error, NULL, "ua{sv}",
 					    (uint32_t)getpid(), 1, "colour", "s", "blue"),
 			 0);
