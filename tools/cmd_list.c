@@ -195,7 +195,7 @@ static void print_list(struct json_object *sessions)
 		short_name(text(session, "object"), name, sizeof(name));
 		printf("%-10s %-8s %-8s %-8s ", name, text(session, "uid"),
 		       text(session, "client-pid"), text(session, "target-pid"));
-		print_safe(stdout, text(session, "client"));
+		print_safe_name(stdout, text(session, "client"));
 		fputc('\n', stdout);
 		if (breakpoints == NULL)
 			continue;

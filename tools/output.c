@@ -36,6 +36,12 @@ void print_safe(FILE *file, const char *text)
 		print_safe_char(file, *text);
 }
 
+void print_safe_name(FILE *file, const char *name)
+{
+	for (; *name != '\0'; name++)
+		print_safe_char(file, *name == '\n' || *name == '\t' ? '?' : *name);
+}
+
 uint64_t monotonic_ns(void)
 {
 	struct timespec now;
@@ -132,7 +138,7 @@ static void print_address(Output *output, uint64_t address)
 	fprintf(output->text, "0x%" PRIx64, address);
 	if (*symbol != '\0') {
 		fputc(' ', output->text);
-		print_safe(output->text, symbol);
+		print_safe_name(output->text, symbol);
 	}
 }
 

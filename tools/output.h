@@ -18,6 +18,9 @@
 void print_safe(FILE *file, const char *text);
 void print_safe_char(FILE *file, char c);
 
+/* The same of what stands within a line, which it neither ends nor shifts. */
+void print_safe_name(FILE *file, const char *name);
+
 typedef struct OutputOptions {
 	bool json;
 	pid_t pid;

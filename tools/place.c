@@ -137,7 +137,7 @@ void place_announce(pid_t pid, const Options *options, const char *spec)
 				*name = '\0';
 		}
 		fprintf(stderr, "at 0x%" PRIx64 "%s", address, *name == '\0' ? "" : " ");
-		print_safe(stderr, name);
+		print_safe_name(stderr, name);
 		if (symbols != NULL)
 			announce_choice(symbols, options, root, address);
 		bpcond_symbols_free(symbols);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/bus.h"
 #include "tests/support/command.h"
 #include "tests/support/integration.h"
 #include "tests/support/machine.h"
@@ -321,6 +322,25 @@ START_TEST(the_place_that_was_taken_is_said)
 }
 END_TEST
 
+/* A client names itself, and everybody lists it: it writes no lines of its own. */
+START_TEST(list_is_a_line_a_session)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus *bus = bus_connect();
+	Command command;
+
+	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
+					    "OpenSessionByPid", &error, NULL, "ua{sv}",
+					    (uint32_t)getpid(), 1, "client", "s",
+					    "one\n2\033[1m\ttwo"),
+			 0);
+	ck_assert_int_eq(run_command(&command, "list"), 0);
+	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT, "one?2?[1m?two\n"), 1);
+	command_end(&command);
+	sd_bus_flush_close_unref(bus);
+}
+END_TEST
+
 START_TEST(status_list_and_rm)
 {
 	Command session, command;
@@ -406,6 +426,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "the place that was taken is said",
 			the_place_that_was_taken_is_said);
 	integration_add(suite, "status, list and rm", status_list_and_rm);
+	integration_add(suite, "list is a line a session", list_is_a_line_a_session);
 	integration_add(suite, "check shows the code on request", check_shows_the_code_on_request);
 	return integration_run(suite, argc, argv);
 }
