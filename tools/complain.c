@@ -116,8 +116,7 @@ void print_caret(const char *text, unsigned line, unsigned column)
 	}
 	length = strcspn(begin, "\n");
 	fprintf(stderr, "  ");
-	for (size_t i = 0; i < length; i++)
-		print_safe_char(stderr, begin[i]);
+	print_safe_bytes(stderr, begin, length);
 	fprintf(stderr, "\n  ");
 	for (size_t i = 0; i + 1 < column && i < length; i++) {
 		/* A tab moves the caret as far as it moved the text; of a UTF-8 character only the

@@ -19,27 +19,47 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "json/utf8.h"
+
 static bool live_shown;
 
-void print_safe_char(FILE *file, char c)
+/* `held`: line feeds and tabs do not pass either. */
+static void print_bytes(FILE *file, const char *text, size_t length, bool held)
 {
-	unsigned char u = (unsigned char)c;
+	while (length > 0) {
+		uint32_t point;
+		size_t n = utf8_decode(text, length, &point);
+		bool shown;
 
-	/* Bytes of UTF-8 pass; C1 controls are only reachable by 0xc2 0x80…, which no terminal in
-	 * UTF-8 mode acts on as it does on C0. */
-	fputc((u >= ' ' && u != 0x7f) || c == '\n' || c == '\t' ? c : '?', file);
+		if (n > 0 && (point == '\n' || point == '\t'))
+			shown = !held;
+		else
+			/* C0, DEL and C1: a terminal would obey them. */
+			shown = n > 0 && point >= ' ' && (point < 0x7f || point >= 0xa0);
+		if (n == 0)
+			n = 1;
+		if (shown)
+			fwrite(text, 1, n, file);
+		else
+			fputc('?', file);
+		text += n;
+		length -= n;
+	}
+}
+
+void print_safe_bytes(FILE *file, const char *text, size_t length)
+{
+	print_bytes(file, text, length, false);
 }
 
 void print_safe(FILE *file, const char *text)
 {
-	for (; *text != '\0'; text++)
-		print_safe_char(file, *text);
+	print_bytes(file, text, strlen(text), false);
 }
 
 void print_safe_name(FILE *file, const char *name)
 {
-	for (; *name != '\0'; name++)
-		print_safe_char(file, *name == '\n' || *name == '\t' ? '?' : *name);
+	print_bytes(file, name, strlen(name), true);
 }
 
 uint64_t monotonic_ns(void)

@@ -14,9 +14,9 @@
 #include "bpcond/bpcond.h"
 
 /* The target and its files are not trusted with the terminal: what is no printable text is shown as
- * '?'. */
+ * '?', and so is what is no UTF-8. */
 void print_safe(FILE *file, const char *text);
-void print_safe_char(FILE *file, char c);
+void print_safe_bytes(FILE *file, const char *text, size_t length);
 
 /* The same of what stands within a line, which it neither ends nor shifts. */
 void print_safe_name(FILE *file, const char *name);

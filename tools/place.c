@@ -113,8 +113,7 @@ static void announce_choice(bpcond_symbols *symbols, const Options *options,
 		length = json_object_get_uint64(value);
 	if (found.line != 0 && colon != NULL) {
 		fputs(", ", stderr);
-		for (const char *c = location; c < colon; c++)
-			print_safe_char(stderr, *c);
+		print_safe_bytes(stderr, location, (size_t)(colon - location));
 		fprintf(stderr, ":%u", found.line);
 		if (strtoul(colon + 1, NULL, 10) != found.line)
 			fprintf(stderr, " (line %s has no code)", colon + 1);

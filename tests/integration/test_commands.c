@@ -332,10 +332,10 @@ START_TEST(list_is_a_line_a_session)
 	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE,
 					    "OpenSessionByPid", &error, NULL, "ua{sv}",
 					    (uint32_t)getpid(), 1, "client", "s",
-					    "one\n2\033[1m\ttwo"),
+					    "one\n2\033[1m\ttw\303\266\302\2331m"),
 			 0);
 	ck_assert_int_eq(run_command(&command, "list"), 0);
-	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT, "one?2?[1m?two\n"), 1);
+	ck_assert_uint_eq(command_count(&command, COMMAND_STDOUT, "one?2?[1m?tw\303\266?1m\n"), 1);
 	command_end(&command);
 	sd_bus_flush_close_unref(bus);
 }
