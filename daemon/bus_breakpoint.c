@@ -56,15 +56,19 @@ static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *
 	Breakpoint *breakpoint = userdata;
 	SessionOwner actor;
 	Refusal refusal;
+	bool before;
 	int r;
 
 	r = check_actor(breakpoint, message, &actor, error);
 	if (r < 0)
 		return r;
+	before = breakpoint->enabled;
 	r = session_enable_breakpoint(breakpoint, &actor, &refusal);
+	/* Also where it fails: what was enabled can be disabled then. */
+	if (breakpoint->enabled != before)
+		bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
 	if (r != 0)
 		return bus_fail(r, &refusal, message, error);
-	bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
 	return sd_bus_reply_method_return(message, "");
 }
 
@@ -72,15 +76,18 @@ static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error 
 {
 	Breakpoint *breakpoint = userdata;
 	SessionOwner actor;
+	bool before;
 	int r;
 
 	r = check_actor(breakpoint, message, &actor, error);
 	if (r < 0)
 		return r;
+	before = breakpoint->enabled;
 	r = breakpoint_disable(breakpoint);
+	if (breakpoint->enabled != before)
+		bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
 	if (r < 0)
 		return bus_fail(r, NULL, message, error);
-	bus_breakpoint_changed(bus_of(breakpoint), breakpoint);
 	return sd_bus_reply_method_return(message, "");
 }
 

@@ -259,6 +259,52 @@ START_TEST(enable_disable_remove)
 END_TEST
 
 /* By the page and by the method; the page holds them in the byte order of their names. */
+static int on_breakpoint_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	unsigned *changes = userdata;
+
+	++*changes;
+	return 0;
+}
+
+/* What changes nothing is not told, as everybody who hears of it would ask anew. */
+START_TEST(enabled_is_told_when_it_changes)
+{
+	static const struct {
+		const char *method;
+		unsigned changes; /* told by then */
+	} steps[] = {
+		{"Enable", 0}, {"Disable", 1}, {"Disable", 1}, {"Enable", 2}, {"Enable", 2},
+	};
+	sd_bus *bus = bus_connect();
+	BusBreakpoint breakpoint;
+	unsigned changes = 0;
+	BusSession session;
+	Target target;
+
+	target_start(&target, "loop", NULL, NULL);
+	bus_open_session(bus, target.pid, &session);
+	bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+		target_address_of(&target, "loop_work"));
+	ck_assert_int_ge(sd_bus_match_signal(bus, NULL, "org.bpcond1", breakpoint.path,
+					     "org.freedesktop.DBus.Properties", "PropertiesChanged",
+					     on_breakpoint_changed, &changes),
+			 0);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int r;
+
+		/* a signal comes before the answer, and is there with it */
+		bus_breakpoint_call(&breakpoint, steps[i].method);
+		do {
+			r = sd_bus_process(bus, NULL);
+			ck_assert_int_ge(r, 0);
+		} while (r > 0);
+		ck_assert_msg(changes == steps[i].changes, "%s (%zu): %u changes told",
+			      steps[i].method, i, changes);
+	}
+}
+END_TEST
+
 START_TEST(parameters)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -460,6 +506,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "listing", listing);
 	integration_add(suite, "signals of a session", signals_of_a_session);
 	integration_add(suite, "Enable, Disable, Remove", enable_disable_remove);
+	integration_add(suite, "Enabled is told when it changes", enabled_is_told_when_it_changes);
 	integration_add(suite, "parameters", parameters);
 	integration_add(suite, "counters cannot be written", counters_cannot_be_written);
 	integration_add(suite, "the ring is taken once", ring_is_taken_once);
