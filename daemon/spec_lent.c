@@ -8,6 +8,7 @@
 
 #include "daemon/spec.h"
 #include "daemon/spec_lent.h"
+#include "daemon/util.h"
 #include "json/strict_json.h"
 
 /* The parts of the composed text, in its order. */
@@ -104,10 +105,36 @@ static int check_json(const char *text, RefusalKind kind, const char *root, Refu
 	return 0;
 }
 
+static int refuse_long_terms(size_t bytes, Refusal *refusal)
+{
+	return refuse(refusal, REFUSED_INVALID_SPEC,
+		      "\"capture\" and the other options have %zu bytes as JSON, and the limit "
+		      "is %d with the condition; shorten them",
+		      bytes, SPEC_MAX_BYTES);
+}
+
+/* All of the spec but the condition has `rest` bytes. Before any of it is read. */
+static int check_length(const char *condition, size_t rest, Refusal *refusal)
+{
+	const size_t length = strlen(condition);
+	char sentence[128];
+
+	if (rest >= SPEC_MAX_BYTES)
+		return refuse_long_terms(rest, refusal);
+	if (length <= SPEC_MAX_BYTES - rest)
+		return 0;
+	snprintf(sentence, sizeof(sentence),
+		 "the condition has %zu bytes, and with these options the limit is %zu; shorten it",
+		 length, SPEC_MAX_BYTES - rest);
+	return refuse_at(refusal, REFUSED_INVALID_CONDITION, "$", SPEC_MAX_BYTES - rest, sentence);
+}
+
 int lent_terms_add_capture(LentTerms *terms, const char *text, Refusal *refusal)
 {
 	int r;
 
+	if (strlen(text) > SPEC_MAX_BYTES)
+		return refuse_long_terms(strlen(text), refusal);
 	r = check_json(text, REFUSED_INVALID_SPEC, "$.capture", refusal);
 	if (r != 0)
 		return r;
@@ -118,19 +145,21 @@ int lent_terms_add_capture(LentTerms *terms, const char *text, Refusal *refusal)
 int lent_terms_compose(const LentTerms *terms, const char *condition, char **ret, Refusal *refusal)
 {
 	const char *separator = json_object_object_length(terms->keys) > 0 ? "," : "";
+	_cleanup_free_ char *rest = NULL;
 	const char *keys;
 	int r;
 
-	r = check_json(condition, REFUSED_INVALID_CONDITION, "$", refusal);
-	if (r != 0)
-		return r;
 	keys = json_object_to_json_string_ext(terms->keys, JSON_C_TO_STRING_PLAIN |
 								   JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (!keys || asprintf(ret, CONDITION_PREFIX "%s%s%s%s%s", condition,
-			      terms->capture ? CAPTURE_PREFIX : "",
+	if (!keys || asprintf(&rest, "%s%s%s%s", terms->capture ? CAPTURE_PREFIX : "",
 			      terms->capture ? terms->capture : "", separator, keys + 1) < 0)
 		return -ENOMEM;
-	return 0;
+	r = check_length(condition, strlen(CONDITION_PREFIX) + strlen(rest), refusal);
+	if (r == 0)
+		r = check_json(condition, REFUSED_INVALID_CONDITION, "$", refusal);
+	if (r != 0)
+		return r;
+	return asprintf(ret, CONDITION_PREFIX "%s%s", condition, rest) < 0 ? -ENOMEM : 0;
 }
 
 /* Whether a path is `stem` or leads below it. */

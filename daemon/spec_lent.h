@@ -27,10 +27,12 @@ int lent_terms_add_string(LentTerms *terms, const char *key, const char *value);
 /* Return: 0; REFUSED_INVALID_SPEC when there is one of that name; -ENOMEM. */
 int lent_terms_add_parameter(LentTerms *terms, const char *name, int64_t first, Refusal *refusal);
 
-/* `text` is the JSON value of "capture". Return: 0; REFUSED_INVALID_SPEC when it is no JSON; -ENOMEM. */
+/* `text` is the JSON value of "capture". Return: 0; REFUSED_INVALID_SPEC when it is no JSON, or more than a
+ * spec has room for; -ENOMEM. */
 int lent_terms_add_capture(LentTerms *terms, const char *text, Refusal *refusal);
 
-/* Return: 0 and *ret (free()); REFUSED_INVALID_CONDITION when `condition` is no JSON value; -ENOMEM. */
+/* Return: 0 and *ret (free()), of at most SPEC_MAX_BYTES; REFUSED_INVALID_CONDITION when `condition` is no JSON
+ * value, or longer than the terms leave room for; REFUSED_INVALID_SPEC when they leave none; -ENOMEM. */
 int lent_terms_compose(const LentTerms *terms, const char *condition, char **ret, Refusal *refusal);
 
 /*

@@ -7,6 +7,7 @@
 #include <bpcond/bpcond.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -244,6 +245,56 @@ START_TEST(mistakes_are_named)
 }
 END_TEST
 
+/* Of `length` bytes, most of them spaces before it. Return: free(). */
+static char *make_long(const char *json, size_t length)
+{
+	char *text = malloc(length + 1);
+
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(snprintf(text, length + 1, "%*s", (int)length, json), (int)length);
+	return text;
+}
+
+/* The limit is of all that is given, and is told of what the client wrote. */
+START_TEST(what_is_too_long_is_named)
+{
+	const size_t limit = 65536, room = limit - strlen("{\"condition\":}");
+	static const size_t captures[] = {65520, 65536, 65537, 1000000};
+	Mistake mistake = {.with_ring = true};
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus *bus = bus_connect();
+	char *text;
+
+	text = make_long("1", room);
+	ck_assert_msg(try_mistake(bus, &(const Mistake){.condition = text}, true, &error), "%s",
+		      error.message);
+	free(text);
+
+	mistake.error = INVALID_COND;
+	mistake.parts[0] = "$ (byte 65522): the condition has 65523 bytes";
+	mistake.condition = text = make_long("1", room + 1);
+	expect_mistake(bus, &mistake);
+	free(text);
+	mistake.parts[0] = "the condition has 1000000 bytes";
+	mistake.condition = text = make_long("1", 1000000);
+	expect_mistake(bus, &mistake);
+	free(text);
+
+	mistake.error = INVALID_SPEC;
+	mistake.parts[0] = "\"capture\"";
+	mistake.parts[1] = "shorten";
+	mistake.condition = "1";
+	mistake.option = "capture";
+	mistake.type = 's';
+	for (size_t i = 0; i < sizeof(captures) / sizeof(captures[0]); i++) {
+		mistake.text = text = make_long("{}", captures[i]);
+		expect_mistake(bus, &mistake);
+		free(text);
+	}
+	sd_bus_flush_close_unref(bus);
+}
+END_TEST
+
 static bpcond_client *connect_client(void)
 {
 	bpcond_client *client = NULL;
@@ -415,6 +466,7 @@ int main(int argc, char *argv[])
 	Suite *suite = suite_create("lend-refusals");
 
 	integration_add(suite, "mistakes are named with their place", mistakes_are_named);
+	integration_add(suite, "what is too long is named", what_is_too_long_is_named);
 	integration_add(suite, "parameters have sound names, each once",
 			parameters_have_sound_names);
 	integration_add(suite, "the quota is the user's", quota_of_filters);
