@@ -13,6 +13,9 @@
 /* Between a thread's last sign and the kernel's counting up of the exec that may have ended it. */
 #define RECHECK_USEC 50000
 
+/* Where no thread can be watched it is tried ever more seldom, so often at least. */
+#define MAX_RECHECK_USEC 800000
+
 struct TargetWatch {
 	sd_event *event;
 	TaskReader *reader;
@@ -26,6 +29,9 @@ struct TargetWatch {
 	int exec_watch_fd;
 	void *exec_watch_memory;
 	pid_t watched_tid;
+	uint64_t recheck_usec; /* until the timer, when it was set last */
+	bool recheck_again;    /* something came after that */
+	bool complained;
 };
 
 static int on_target_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -94,27 +100,60 @@ static bool lives(const TaskFactsList *tasks, pid_t tid)
 	return false;
 }
 
+static int on_recheck(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* Watches a thread, if none is. Return: whether one is. */
+static bool watch_a_thread(TargetWatch *watch, const TaskFactsList *tasks)
+{
+	int r;
+
+	if (watch->exec_source)
+		return true;
+	stop(watch);
+	r = start(watch, tasks);
+	if (r < 0 && r != -ESRCH && !watch->complained) {
+		log_error("cannot watch process %d for exec, which is tried again: %s",
+			  watch->target->pid, strerror(-r));
+		watch->complained = true;
+	}
+	return r >= 0;
+}
+
+/* Has the target looked at once more after a while: because the kernel counts an exec up only a moment
+ * after it drops the events; and because where no thread could be watched, as when each had ended, one
+ * may be then. */
+static int go_on(TargetWatch *watch, const TaskFactsList *tasks)
+{
+	if (watch_a_thread(watch, tasks))
+		watch->recheck_usec = RECHECK_USEC;
+	else if (watch->recheck_usec < MAX_RECHECK_USEC)
+		watch->recheck_usec *= 2;
+	watch->recheck_again = watch->recheck_timer != NULL;
+	if (watch->recheck_timer)
+		return 0;
+	return sd_event_add_time_relative(watch->event, &watch->recheck_timer, CLOCK_MONOTONIC,
+					  watch->recheck_usec, 0, on_recheck, watch);
+}
+
 static int on_recheck(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	TargetWatch *watch = userdata;
 
 	watch->recheck_timer = sd_event_source_disable_unref(watch->recheck_timer);
-	has_ended(watch, &tasks);
-	return 0;
+	if (has_ended(watch, &tasks))
+		return 0;
+	return watch->exec_source && !watch->recheck_again ? 0 : go_on(watch, &tasks);
 }
 
 /*
  * The watched thread has ended, or has called exec, or was ended by another thread's exec. Of a
- * thread that lives it can only be an exec. Otherwise the watch moves to another thread; and
- * because the kernel counts an exec up only a moment after it drops the events, the target is
- * looked at once more after a while.
+ * thread that lives it can only be an exec. Otherwise the watch moves to another thread.
  */
 static int on_exec_watch(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	TargetWatch *watch = userdata;
-	int r;
 
 	stop(watch);
 	if (has_ended(watch, &tasks))
@@ -123,13 +162,7 @@ static int on_exec_watch(sd_event_source *source, int fd, uint32_t revents, void
 		watch->on_end(false, watch->userdata);
 		return 0;
 	}
-	r = start(watch, &tasks);
-	if (r < 0 && r != -ESRCH)
-		log_error("cannot watch process %d for exec: %s", watch->target->pid, strerror(-r));
-	if (watch->recheck_timer)
-		return 0;
-	return sd_event_add_time_relative(watch->event, &watch->recheck_timer, CLOCK_MONOTONIC,
-					  RECHECK_USEC, 0, on_recheck, watch);
+	return go_on(watch, &tasks);
 }
 
 int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
@@ -148,6 +181,7 @@ int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
 	watch->on_end = on_end;
 	watch->userdata = userdata;
 	watch->exec_watch_fd = -EBADF;
+	watch->recheck_usec = RECHECK_USEC;
 	r = start(watch, tasks);
 	if (r >= 0)
 		r = sd_event_add_io(event, &watch->exit_source, target->pidfd, EPOLLIN,

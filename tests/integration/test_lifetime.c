@@ -18,6 +18,9 @@
 
 enum {
 	GONE_WITHIN_MS = 5000,
+	A_MOMENT_USEC = 200000,
+	ROWS_OF_THREADS = 20,
+	THREADS_IN_A_ROW = 2000,
 };
 
 typedef struct Ledger {
@@ -184,6 +187,34 @@ START_TEST(exec_ends_sessions)
 }
 END_TEST
 
+/* The thread that is watched for the exec ends, and so does each one that is about to be watched in its
+ * stead, while the next one starts. */
+START_TEST(exec_after_threads_in_a_row_ends_sessions)
+{
+	bpcond_client *client = connect_client();
+	bpcond_session *session;
+	Target target;
+
+	/* Without BTF an exec is told by the main thread only, which then stays. */
+	target_start(&target, "threads", "0", bus_kernel_can("btf") ? "leader-ends" : NULL);
+	for (unsigned i = 0; i < integration_volume(ROWS_OF_THREADS); i++) {
+		ck_assert_msg(bpcond_session_open(client, target.pid, NULL, &session) == 0, "%s",
+			      bpcond_client_error(client)->message);
+		target_send(&target, "pass %d", THREADS_IN_A_ROW);
+		target_wait_ready(&target);
+		/* The daemon has nothing left to look at because of those threads. */
+		usleep(A_MOMENT_USEC);
+		target_send(&target, "exec");
+		target_wait_ready(&target);
+		ck_assert_int_eq(wait_for_end(session), -ESRCH);
+		ck_assert_int_eq(bpcond_session_end(session), BPCOND_TARGET_EXEC);
+		bpcond_session_free(session);
+	}
+	bpcond_client_free(client);
+	target_kill(&target);
+}
+END_TEST
+
 /* The threads that a breakpoint was set on end; those that remain go on counting, and what the others
  * had counted stays. */
 START_TEST(ended_threads_leave_nothing)
@@ -275,6 +306,8 @@ int main(int argc, char *argv[])
 	integration_add(suite, "a killed target ends its sessions",
 			killed_target_ends_its_sessions);
 	integration_add(suite, "exec ends sessions", exec_ends_sessions);
+	integration_add(suite, "exec after threads in a row ends sessions",
+			exec_after_threads_in_a_row_ends_sessions);
 	integration_add(suite, "ended threads leave nothing", ended_threads_leave_nothing);
 	integration_add(suite, "removed breakpoints leave nothing",
 			removed_breakpoints_leave_nothing);

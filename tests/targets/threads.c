@@ -4,7 +4,8 @@
  * threads_work(i) for i in 0…N-1 and answers how many calls that were, "end N" ends the N oldest. Answers
  * "threads N" with how many there are. Started as `threads N leader-ends`, its main thread ends at once
  * and the process goes on without; at "leave" it ends then. "exec" executes the program anew, by another
- * thread than the main one.
+ * thread than the main one. "pass N" has the thread that answers start another that goes on instead, and
+ * end, N times in a row.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -30,6 +31,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static volatile long sink;
 static sem_t leave;
+static long passes; /* still to be made */
 
 TARGET_FUNCTION void threads_work(long number)
 {
@@ -89,11 +91,26 @@ static void end(long n)
 		pthread_join(workers[first].thread, NULL);
 }
 
+static void *serve(void *argument);
+
+/* Return: whether another thread serves now, or will. */
+static bool pass_on(void *argument)
+{
+	pthread_t next;
+
+	if (passes == 0)
+		return false;
+	passes--;
+	return pthread_create(&next, NULL, serve, argument) == 0 && pthread_detach(next) == 0;
+}
+
 static void *serve(void *argument)
 {
 	char **argv = argument, command[64];
 	long number;
 
+	if (pass_on(argument))
+		return NULL;
 	/* only now are there all the threads that a test counts with */
 	target_say("ready");
 	while (target_command(command, &number)) {
@@ -107,6 +124,10 @@ static void *serve(void *argument)
 			/* the main thread may have no memory any more */
 			execv("/proc/thread-self/exe", argv);
 			_exit(1);
+		} else if (strcmp(command, "pass") == 0) {
+			passes = number;
+			if (pass_on(argument))
+				return NULL;
 		} else if (strcmp(command, "work") == 0) {
 			ask(first, count, number);
 			target_say("calls %ld", (count - first) * number);
