@@ -201,6 +201,8 @@ int bpcond_breakpoint_disable(bpcond_breakpoint *breakpoint)
 
 int bpcond_breakpoint_remove(bpcond_breakpoint *breakpoint)
 {
+	bpcond_client *client = breakpoint->session->client;
+	bpcond_error before = client->error;
 	bpcond_breakpoint **link;
 	int r;
 
@@ -210,6 +212,8 @@ int bpcond_breakpoint_remove(bpcond_breakpoint *breakpoint)
 				      BPCOND_BREAKPOINT_INTERFACE, "Remove");
 	if (breakpoint->removed)
 		r = 0;
+	if (r == 0)
+		client->error = before;
 	for (link = &breakpoint->session->breakpoints; *link != NULL; link = &(*link)->next) {
 		if (*link == breakpoint) {
 			*link = breakpoint->next;
@@ -359,6 +363,7 @@ static int ask_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret)
 int bpcond_breakpoint_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret)
 {
 	bpcond_client *client = breakpoint->session->client;
+	bpcond_error before = client->error;
 	int r;
 
 	client_dispatch(client);
@@ -371,6 +376,7 @@ int bpcond_breakpoint_counts(bpcond_breakpoint *breakpoint, bpcond_counts *ret)
 		return error_set(&client->error, -ENODATA, CLIENT_ERROR_FAILED,
 				 "the session ended without a last word on its counts; what this "
 				 "process can see is in bpcond_breakpoint_counters()");
+	client->error = before;
 	*ret = breakpoint->last_word;
 	return 0;
 }

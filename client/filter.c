@@ -250,6 +250,7 @@ int bpcond_filter_lend(bpcond_client *client, const char *condition,
 
 int bpcond_filter_return(bpcond_filter *filter)
 {
+	bpcond_error before = filter->client->error;
 	int r;
 
 	client_dispatch(filter->client);
@@ -260,10 +261,11 @@ int bpcond_filter_return(bpcond_filter *filter)
 	filter->returned = r >= 0;
 	/* The daemon can have gone meanwhile, or another connection of this user returned it. */
 	client_dispatch(filter->client);
+	if (r < 0 && r != -ENOENT && !filter->lost)
+		return r;
+	filter->client->error = before;
 	if (filter->lost)
 		return 0;
-	if (r < 0 && r != -ENOENT)
-		return r;
 	filter->returned = true;
 	hit_reader_wake(&filter->hits);
 	return 0;
@@ -272,10 +274,14 @@ int bpcond_filter_return(bpcond_filter *filter)
 bpcond_filter *bpcond_filter_free(bpcond_filter *filter)
 {
 	bpcond_filter **link;
+	bpcond_error before;
 
 	if (filter == NULL)
 		return NULL;
+	/* Freeing does not fail: the last error stays the one to tell. */
+	before = filter->client->error;
 	bpcond_filter_return(filter);
+	filter->client->error = before;
 	for (link = &filter->client->filters; *link != filter; link = &(*link)->next)
 		;
 	*link = filter->next;

@@ -300,11 +300,7 @@ static int session_new(bpcond_client *client, int pid_fd, pid_t pid,
 	else
 		r = take_ring(session);
 	if (r < 0) {
-		/* Closing may fail as well; the reason for it all is the one to tell. */
-		bpcond_error first = client->error;
-
 		bpcond_session_free(session);
-		client->error = first;
 		return r;
 	}
 	*ret = session;
@@ -399,6 +395,7 @@ void session_breakpoints_changed(bpcond_session *session)
 
 int bpcond_session_close(bpcond_session *session)
 {
+	bpcond_error before = session->client->error;
 	int r;
 
 	client_dispatch(session->client);
@@ -407,20 +404,25 @@ int bpcond_session_close(bpcond_session *session)
 	r = client_call_away(session->client, session->path, BPCOND_SESSION_INTERFACE, "Close");
 	/* It can have ended meanwhile; then its object is gone, or the daemon is. */
 	client_dispatch(session->client);
-	if (session->end != BPCOND_RUNNING)
-		return 0;
 	if (r >= 0)
 		session_ended(session, BPCOND_CLOSED);
-	return r;
+	if (session->end == BPCOND_RUNNING)
+		return r;
+	session->client->error = before;
+	return 0;
 }
 
 bpcond_session *bpcond_session_free(bpcond_session *session)
 {
 	bpcond_session **link;
+	bpcond_error before;
 
 	if (session == NULL)
 		return NULL;
+	/* Freeing does not fail: the last error stays the one to tell. */
+	before = session->client->error;
 	bpcond_session_close(session);
+	session->client->error = before;
 	for (link = &session->client->sessions; *link != NULL; link = &(*link)->next) {
 		if (*link == session) {
 			*link = session->next;

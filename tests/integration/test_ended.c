@@ -169,6 +169,94 @@ START_TEST(daemon_gone_within_a_call)
 }
 END_TEST
 
+/* What has gone by itself is gone: nothing failed, and what is told of the last failure stays. */
+static void fail_once(const Held *held, bpcond_error *ret)
+{
+	ck_assert_int_eq(bpcond_session_add(held->session, "{", NULL), -EINVAL);
+	*ret = *bpcond_client_error(held->client);
+}
+
+static void expect_error(const Held *held, const bpcond_error *error)
+{
+	ck_assert_mem_eq(bpcond_client_error(held->client), error, sizeof(*error));
+}
+
+START_TEST(nothing_failed)
+{
+	sd_bus *other = bus_connect();
+	bpcond_breakpoint *second;
+	bpcond_counts counts;
+	bpcond_filter *filter;
+	bpcond_error error;
+	pid_t child;
+	Held held;
+
+	hold(&held);
+	ck_assert_int_eq(bpcond_session_add(held.session, "{\"address\": 4096}", &second), 0);
+	ck_assert_int_eq(bpcond_filter_lend(held.client, "1", NULL, &filter), 0);
+	fail_once(&held, &error);
+
+	child = pause_daemon();
+	call_without_waiting(other, bpcond_breakpoint_path(held.breakpoint), BREAKPOINT_INTERFACE,
+			     "Remove");
+	usleep(A_MOMENT_USEC);
+	ck_assert_int_eq(bpcond_breakpoint_counts(held.breakpoint, &counts), 0);
+	expect_error(&held, &error);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+
+	child = pause_daemon();
+	call_without_waiting(other, bpcond_breakpoint_path(second), BREAKPOINT_INTERFACE, "Remove");
+	usleep(A_MOMENT_USEC);
+	ck_assert_int_eq(bpcond_breakpoint_remove(second), 0);
+	expect_error(&held, &error);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+
+	child = pause_daemon();
+	call_without_waiting(other, bpcond_filter_path(filter), "org.bpcond1.Filter", "Return");
+	usleep(A_MOMENT_USEC);
+	ck_assert_int_eq(bpcond_filter_return(filter), 0);
+	expect_error(&held, &error);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+
+	child = pause_daemon();
+	call_without_waiting(other, bpcond_session_path(held.session), SESSION_INTERFACE, "Close");
+	usleep(A_MOMENT_USEC);
+	ck_assert_int_eq(bpcond_session_close(held.session), 0);
+	expect_error(&held, &error);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	bpcond_client_free(held.client);
+	target_kill(&held.target);
+}
+END_TEST
+
+/* Nobody is there to be told of what is freed, and that is no failure either. */
+START_TEST(freed_without_a_daemon)
+{
+	bpcond_filter *filter;
+	bpcond_error error;
+	pid_t child;
+	Held held;
+
+	hold(&held);
+	ck_assert_int_eq(bpcond_filter_lend(held.client, "1", NULL, &filter), 0);
+	fail_once(&held, &error);
+	ck_assert_int_eq(helper_kill(helper_daemon_pid(), SIGSTOP), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		usleep(A_MOMENT_USEC);
+		helper_end_daemon(SIGKILL);
+		_exit(0);
+	}
+	bpcond_filter_free(filter);
+	bpcond_session_free(held.session);
+	expect_error(&held, &error);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	bpcond_client_free(held.client);
+	target_kill(&held.target);
+}
+END_TEST
+
 /* ---- By D-Bus ---------------------------------------------------------------------------------- */
 
 static void expect_unknown(sd_bus *bus, const char *path, const char *interface, const char *method,
@@ -333,6 +421,9 @@ int main(int argc, char *argv[])
 			target_gone_between_two_calls);
 	integration_add(suite, "the library: the daemon gone within a call",
 			daemon_gone_within_a_call);
+	integration_add(suite, "the library: what has gone by itself is no failure",
+			nothing_failed);
+	integration_add(suite, "the library: freed without a daemon", freed_without_a_daemon);
 	integration_add(suite, "sessions", sessions);
 	integration_add(suite, "sessions of long ago", sessions_of_long_ago);
 	integration_add(suite, "breakpoints", breakpoints);
