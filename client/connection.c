@@ -355,7 +355,7 @@ int bpcond_client_connect(bpcond_client *client, const char *address)
 
 	if (client->bus != NULL)
 		return error_set(&client->error, -EISCONN, CLIENT_ERROR_FAILED,
-				 "this client is connected; make another for another bus");
+				 "a client connects once; make another client for another bus");
 
 	r = open_bus(address, &client->bus);
 	if (r >= 0)
@@ -446,6 +446,23 @@ int client_bad_reply(bpcond_client *client, const char *member)
 			 member);
 }
 
+static int tell_lost(bpcond_client *client)
+{
+	return error_set(&client->error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
+			 "the connection to the message bus is lost; see that the bus runs, then make "
+			 "another client and connect that");
+}
+
+int client_check_connection(bpcond_client *client)
+{
+	if (client->bus_fd >= 0)
+		return 0;
+	if (client->bus != NULL)
+		return tell_lost(client);
+	return error_set(&client->error, -ENOTCONN, CLIENT_ERROR_UNREACHABLE,
+			 "this client has no connection to a bus; connect it first");
+}
+
 /* The texts are the daemon's, but for what the bus says in its stead. */
 static void tell_error(bpcond_client *client, int number, const char *member,
 		       const sd_bus_error *error)
@@ -469,10 +486,9 @@ int client_call(bpcond_client *client, const char *path, const char *interface, 
 	sd_bus_message *call = NULL, *reply = NULL;
 	int r;
 
-	if (client->bus_fd < 0)
-		return error_set(&client->error, -ENOTCONN, CLIENT_ERROR_UNREACHABLE,
-				 "there is no connection to the bus (any more); connect again");
-
+	r = client_check_connection(client);
+	if (r < 0)
+		return r;
 	r = sd_bus_message_new_method_call(client->bus, &call, BPCOND_SERVICE, path, interface,
 					   member);
 	if (r >= 0)
@@ -487,7 +503,9 @@ int client_call(bpcond_client *client, const char *path, const char *interface, 
 	r = sd_bus_call(client->bus, call, CALL_TIMEOUT_SECONDS * UINT64_C(1000000), &error,
 			&reply);
 	if (r < 0) {
-		if (error.name != NULL) {
+		if (sd_bus_is_open(client->bus) <= 0) {
+			r = tell_lost(client);
+		} else if (error.name != NULL) {
 			r = error_number_of(error.name);
 			tell_error(client, r, member, &error);
 		} else {

@@ -226,9 +226,9 @@ int bpcond_filter_lend(bpcond_client *client, const char *condition,
 	bpcond_filter *filter;
 	int r;
 
-	if (client->bus_fd < 0)
-		return error_set(&client->error, -ENOTCONN, CLIENT_ERROR_UNREACHABLE,
-				 "there is no connection to the bus (any more); connect first");
+	r = client_check_connection(client);
+	if (r < 0)
+		return r;
 	filter = calloc(1, sizeof(*filter));
 	if (filter == NULL)
 		return error_no_memory(&client->error);

@@ -101,6 +101,10 @@ struct bpcond_filter {
 
 /* connection.c */
 
+/* Whether the client has its bus, as far as is known by now. Return: 0; -ENOTCONN before
+ * bpcond_client_connect, -ECONNRESET once the connection is lost, with the client's error filled in. */
+int client_check_connection(bpcond_client *client);
+
 /*
  * Calls a method of the daemon and waits for the reply. `fill` appends the arguments (NULL: none).
  *

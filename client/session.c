@@ -268,10 +268,10 @@ static int session_new(bpcond_client *client, int pid_fd, pid_t pid,
 				 "bpcond_forward",
 				 (unsigned)options->forward);
 	}
-	if (client->bus_fd < 0) {
+	r = client_check_connection(client);
+	if (r < 0) {
 		close(pid_fd);
-		return error_set(&client->error, -ENOTCONN, CLIENT_ERROR_UNREACHABLE,
-				 "there is no connection to the bus (any more); connect first");
+		return r;
 	}
 	session = calloc(1, sizeof(*session));
 	if (session == NULL) {

@@ -26,8 +26,8 @@
  *	NotAuthorized -EACCES			NoFreeSlot -ENOSPC
  *	QuotaExceeded -EDQUOT			NotSupported -EOPNOTSUPP
  * A daemon that cannot be reached is -EHOSTUNREACH, one that does not answer -ETIMEDOUT, one that was
- * there and is gone -ECONNRESET. `ret` arguments are written only on success; where a comment does not
- * say otherwise they must not be NULL.
+ * there and is gone, or whose bus is, -ECONNRESET; a client without a connection is told -ENOTCONN. `ret`
+ * arguments are written only on success; where a comment does not say otherwise they must not be NULL.
  *
  * Ownership. A client owns its sessions and its lent filters, a session its breakpoints: freeing one
  * frees what it owns.

@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -257,6 +259,51 @@ START_TEST(freed_without_a_daemon)
 }
 END_TEST
 
+/* Of this process's sockets the bus's alone leads to one with a name. */
+static void cut_bus(void)
+{
+	struct sockaddr_un peer;
+	unsigned n = 0;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		socklen_t size = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 &&
+		    peer.sun_family == AF_UNIX && size > sizeof(peer.sun_family)) {
+			ck_assert_int_eq(shutdown(fd, SHUT_RDWR), 0);
+			n++;
+		}
+	}
+	ck_assert_uint_eq(n, 1);
+}
+
+START_TEST(bus_gone)
+{
+	const struct bpcond_hit *hit;
+	bpcond_session *session;
+	bpcond_filter *filter;
+	char *report;
+	Held held;
+
+	hold(&held);
+	cut_bus();
+	/* found out by the call itself, and known by the next ones */
+	expect_end(&held, bpcond_client_check_spec(held.client, "{}", &report), -ECONNRESET,
+		   "make another client");
+	expect_end(&held, bpcond_client_check_spec(held.client, "{}", &report), -ECONNRESET,
+		   "make another client");
+	expect_end(&held, bpcond_session_open(held.client, held.target.pid, NULL, &session),
+		   -ECONNRESET, "make another client");
+	expect_end(&held, bpcond_filter_lend(held.client, "1", NULL, &filter), -ECONNRESET,
+		   "make another client");
+	expect_end(&held, bpcond_session_wait(held.session, -1, &hit), -ECONNRESET, "is lost");
+	expect_end(&held, bpcond_client_connect(held.client, NULL), -EISCONN,
+		   "make another client");
+	bpcond_client_free(held.client);
+	target_kill(&held.target);
+}
+END_TEST
+
 /* ---- By D-Bus ---------------------------------------------------------------------------------- */
 
 static void expect_unknown(sd_bus *bus, const char *path, const char *interface, const char *method,
@@ -424,6 +471,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "the library: what has gone by itself is no failure",
 			nothing_failed);
 	integration_add(suite, "the library: freed without a daemon", freed_without_a_daemon);
+	integration_add(suite, "the library: the bus gone", bus_gone);
 	integration_add(suite, "sessions", sessions);
 	integration_add(suite, "sessions of long ago", sessions_of_long_ago);
 	integration_add(suite, "breakpoints", breakpoints);
