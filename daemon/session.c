@@ -132,7 +132,7 @@ static int session_build(Session *session, Refusal *refusal)
 	r = charge_name(session->charge, &names);
 	if (r < 0)
 		return r;
-	r = target_watch_new(broker->event, broker->reader, &session->target, &tasks, on_target_end,
+	r = target_watch_new(broker, session->owner.uid, &session->target, &tasks, on_target_end,
 			     session, &session->watch);
 	if (r == -ESRCH)
 		return refuse(refusal, REFUSED_TARGET_EXITED, "Process %d has exited.",
@@ -274,7 +274,7 @@ bool session_resume(Session *session, SessionEnd *ret_end)
 
 	r = process_look(&session->target, broker->reader, &tasks, &refusal);
 	if (r == 0)
-		r = target_watch_new(broker->event, broker->reader, &session->target, &tasks,
+		r = target_watch_new(broker, session->owner.uid, &session->target, &tasks,
 				     on_target_end, session, &session->watch);
 	/* As when it was opened: an exec before the watch stood shows now. */
 	if (r == 0) {

@@ -7,6 +7,7 @@
 
 #include "daemon/bpf_attach.h"
 #include "daemon/log.h"
+#include "daemon/rate.h"
 #include "daemon/target_watch.h"
 #include "daemon/util.h"
 
@@ -16,9 +17,13 @@
 /* Where no thread can be watched it is tried ever more seldom, so often at least. */
 #define MAX_RECHECK_USEC 800000
 
+/* So also where threads come and go too fast to be looked at: a look in vain can take a tenth of a second. */
+#define AGAIN_USEC     1000000
+#define MAX_AGAIN_USEC 8000000
+
 struct TargetWatch {
-	sd_event *event;
-	TaskReader *reader;
+	Broker *broker;
+	uid_t payer;
 	const Process *target;
 	TargetEnded on_end;
 	void *userdata;
@@ -31,6 +36,7 @@ struct TargetWatch {
 	pid_t watched_tid;
 	uint64_t recheck_usec; /* until the timer, when it was set last */
 	bool recheck_again;    /* something came after that */
+	uint64_t again_usec;   /* the same, where the last look was in vain; else 0 */
 	bool complained;
 };
 
@@ -69,27 +75,59 @@ static int start(TargetWatch *watch, const TaskFactsList *tasks)
 			return r;
 		watch->exec_watch_fd = r;
 		watch->watched_tid = tasks->tasks[i].tid;
-		return sd_event_add_io(watch->event, &watch->exec_source, r, 0, on_exec_watch,
-				       watch);
+		return sd_event_add_io(watch->broker->event, &watch->exec_source, r, 0,
+				       on_exec_watch, watch);
 	}
 	return r;
 }
 
-/* Whether the target has ended, as far as can be seen: and then says so, and the watch may be gone.
- * *ret_tasks are its threads when it has not. */
-static bool has_ended(TargetWatch *watch, TaskFactsList *ret_tasks)
+/* Whether the user has no time left for a look that takes long, as it does without the kernel's own structures. */
+static bool is_put_off(const TargetWatch *watch)
 {
+	Broker *broker = watch->broker;
+
+	return !task_reader_sees_all(broker->reader) &&
+	       rate_is_overdrawn(broker->rates, watch->payer, now_usec());
+}
+
+/*
+ * Looks at the target, at its user's expense. Return: 0 and *ret_tasks, its threads; 1 when it has ended, as far as
+ * can be seen, which has been said, and the watch may be gone; -EAGAIN when nothing can be told (look_later).
+ */
+static int look(TargetWatch *watch, TaskFactsList *ret_tasks)
+{
+	Broker *broker = watch->broker;
+	unsigned long long before;
 	Refusal refusal;
 	int r;
 
-	r = process_look(watch->target, watch->reader, ret_tasks, &refusal);
-	if (r == 0)
-		return false;
+	if (is_put_off(watch)) {
+		if (watch->again_usec == 0)
+			watch->again_usec = AGAIN_USEC;
+		return -EAGAIN;
+	}
+	before = work_usec();
+	r = process_look(watch->target, broker->reader, ret_tasks, &refusal);
+	rate_charge(broker->rates, watch->payer, work_usec() - before);
+	if (r == 0) {
+		/* What comes now is not to wait for as long. */
+		if (watch->again_usec > 0)
+			watch->recheck_timer = sd_event_source_disable_unref(watch->recheck_timer);
+		watch->again_usec = 0;
+		return 0;
+	}
+	/* What an administrator allowed ends with the first thread, and so nothing else is left to be told. */
+	if (r == REFUSED_NOT_SUPPORTED && !watch->target->exec_strictly) {
+		watch->again_usec = watch->again_usec ? watch->again_usec * 2 : AGAIN_USEC;
+		if (watch->again_usec > MAX_AGAIN_USEC)
+			watch->again_usec = MAX_AGAIN_USEC;
+		return -EAGAIN;
+	}
 	if (r < 0)
 		log_error("cannot look at process %d, which counts as exited: %s",
 			  watch->target->pid, strerror(-r));
 	watch->on_end(r < 0 || process_has_exited(watch->target), watch->userdata);
-	return true;
+	return 1;
 }
 
 static bool lives(const TaskFactsList *tasks, pid_t tid)
@@ -131,18 +169,30 @@ static int go_on(TargetWatch *watch, const TaskFactsList *tasks)
 	watch->recheck_again = watch->recheck_timer != NULL;
 	if (watch->recheck_timer)
 		return 0;
-	return sd_event_add_time_relative(watch->event, &watch->recheck_timer, CLOCK_MONOTONIC,
-					  watch->recheck_usec, 0, on_recheck, watch);
+	return sd_event_add_time_relative(watch->broker->event, &watch->recheck_timer,
+					  CLOCK_MONOTONIC, watch->recheck_usec, 0, on_recheck,
+					  watch);
+}
+
+static int look_later(TargetWatch *watch)
+{
+	watch->recheck_again = true;
+	if (watch->recheck_timer)
+		return 0;
+	return sd_event_add_time_relative(watch->broker->event, &watch->recheck_timer,
+					  CLOCK_MONOTONIC, watch->again_usec, 0, on_recheck, watch);
 }
 
 static int on_recheck(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	TargetWatch *watch = userdata;
+	int r;
 
 	watch->recheck_timer = sd_event_source_disable_unref(watch->recheck_timer);
-	if (has_ended(watch, &tasks))
-		return 0;
+	r = look(watch, &tasks);
+	if (r != 0)
+		return r > 0 ? 0 : look_later(watch);
 	return watch->exec_source && !watch->recheck_again ? 0 : go_on(watch, &tasks);
 }
 
@@ -154,10 +204,12 @@ static int on_exec_watch(sd_event_source *source, int fd, uint32_t revents, void
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	TargetWatch *watch = userdata;
+	int r;
 
 	stop(watch);
-	if (has_ended(watch, &tasks))
-		return 0;
+	r = look(watch, &tasks);
+	if (r != 0)
+		return r > 0 ? 0 : look_later(watch);
 	if (lives(&tasks, watch->watched_tid)) {
 		watch->on_end(false, watch->userdata);
 		return 0;
@@ -165,9 +217,8 @@ static int on_exec_watch(sd_event_source *source, int fd, uint32_t revents, void
 	return go_on(watch, &tasks);
 }
 
-int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
-		     const TaskFactsList *tasks, TargetEnded on_end, void *userdata,
-		     TargetWatch **ret)
+int target_watch_new(Broker *broker, uid_t payer, const Process *target, const TaskFactsList *tasks,
+		     TargetEnded on_end, void *userdata, TargetWatch **ret)
 {
 	TargetWatch *watch;
 	int r;
@@ -175,8 +226,8 @@ int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
 	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
-	watch->event = event;
-	watch->reader = reader;
+	watch->broker = broker;
+	watch->payer = payer;
 	watch->target = target;
 	watch->on_end = on_end;
 	watch->userdata = userdata;
@@ -184,7 +235,7 @@ int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
 	watch->recheck_usec = RECHECK_USEC;
 	r = start(watch, tasks);
 	if (r >= 0)
-		r = sd_event_add_io(event, &watch->exit_source, target->pidfd, EPOLLIN,
+		r = sd_event_add_io(broker->event, &watch->exit_source, target->pidfd, EPOLLIN,
 				    on_target_exit, watch);
 	if (r < 0) {
 		target_watch_free(watch);

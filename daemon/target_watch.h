@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/task_reader.h"
+#include "daemon/broker.h"
 #include "daemon/process.h"
+#include "daemon/task_reader.h"
 
 typedef struct TargetWatch TargetWatch;
 
@@ -20,13 +21,12 @@ typedef void (*TargetEnded)(bool exited, void *userdata);
 
 /*
  * Watches `target`, which is pinned to its exec and outlives the watch; `tasks` are its threads as
- * they were last seen. `event` and `reader` are borrowed.
+ * they were last seen. `broker` is borrowed; what it takes to look at the target is the time of the user `payer`.
  *
  * Return: 0 and *ret (target_watch_free); -ESRCH when no thread lives; negative errno.
  */
-int target_watch_new(sd_event *event, TaskReader *reader, const Process *target,
-		     const TaskFactsList *tasks, TargetEnded on_end, void *userdata,
-		     TargetWatch **ret);
+int target_watch_new(Broker *broker, uid_t payer, const Process *target, const TaskFactsList *tasks,
+		     TargetEnded on_end, void *userdata, TargetWatch **ret);
 TargetWatch *target_watch_free(TargetWatch *watch);
 
 #endif

@@ -3,6 +3,8 @@
  * What is different where the kernel has no BTF. By a daemon that finds none, these cases test what it
  * refuses and how it does without; by one that finds it, that the same is granted.
  */
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,6 +129,74 @@ START_TEST(first_thread_ends)
 }
 END_TEST
 
+/* Whether every thread is stopped, or has ended. */
+static bool is_stopped(pid_t pid)
+{
+	const struct dirent *entry;
+	char path[300], text[512];
+	bool stopped = true;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	directory = opendir(path);
+	ck_assert_ptr_nonnull(directory);
+	while (stopped && (entry = readdir(directory)) != NULL) {
+		FILE *file;
+		size_t n;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", pid, entry->d_name);
+		file = fopen(path, "re");
+		n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+		if (file)
+			fclose(file);
+		text[n] = '\0';
+		stopped = strstr(text, ") T ") || strstr(text, ") Z ");
+	}
+	closedir(directory);
+	return stopped;
+}
+
+static void stop(const Target *target)
+{
+	ck_assert_int_eq(kill(target->pid, SIGSTOP), 0);
+	for (int i = 0; i < 1000; i++) {
+		if (is_stopped(target->pid))
+			return;
+		usleep(10000);
+	}
+	ck_abort_msg("it has not stopped");
+}
+
+/* The first thread ends, and the others start and end so fast that they cannot be looked at then: nobody knows, and
+ * so it goes on. */
+START_TEST(first_thread_ends_unseen)
+{
+	sd_bus *bus = bus_connect();
+	BusBreakpoint breakpoint;
+	BusSession session;
+	Target target;
+
+	target_start(&target, "churn", "64", NULL);
+	stop(&target);
+	bus_open_session(bus, target.pid, &session);
+	ck_assert_int_eq(kill(target.pid, SIGCONT), 0);
+	target_ask(&target, "gone", "leave");
+	wait_for_zombie(target.pid);
+	/* until it has been tried, and tried again */
+	for (int i = 0; i < 8; i++) {
+		usleep(250000);
+		ck_assert_uint_eq(bus_number(bus, MANAGER_PATH, MANAGER_INTERFACE, "Sessions"), 1);
+	}
+	stop(&target);
+	bus_add(&session, &breakpoint, "{'address': '0x%lx'}",
+		target_address_of(&target, "churn_work"));
+	target_kill(&target);
+	wait_for_no_session(bus);
+}
+END_TEST
+
 /* Of a breakpoint on all threads, and of one on a named one. */
 START_TEST(threads_that_carry)
 {
@@ -158,6 +228,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "what is refused", what_is_refused);
 	integration_add(suite, "an exec by another thread", exec_by_another_thread);
 	integration_add(suite, "the first thread ends", first_thread_ends);
+	integration_add(suite, "the first thread ends unseen", first_thread_ends_unseen);
 	integration_add(suite, "the threads that carry a breakpoint", threads_that_carry);
 	return integration_run(suite, argc, argv);
 }

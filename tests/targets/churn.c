@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starts and ends threads all the time, and counts its own calls exactly. Four starters each keep
+ * Starts and ends threads all the time, and counts its own calls exactly. Four starters (`churn N`: N) each keep
  * starting a thread that starts another one in turn; all of them call churn_work(phase). "phase N"
  * makes N the phase of all later calls; "tally N", for a phase that is over, answers how many calls
- * with phase N there were, once none of them is under way any more.
+ * with phase N there were, once none of them is under way any more. At "leave" the first thread ends, and the rest
+ * goes on without anybody to tell.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -91,14 +92,15 @@ static long settle(long number)
 	return atomic_load(&ended[number]);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
+	const long starters = argc > 1 ? atol(argv[1]) : STARTERS;
 	pthread_t thread;
 	char command[64];
 	long number;
 
 	target_address("churn_work", (const void *)(uintptr_t)churn_work);
-	for (int i = 0; i < STARTERS; i++)
+	for (long i = 0; i < starters; i++)
 		pthread_create(&thread, NULL, starter, NULL);
 	target_say("ready");
 	while (target_command(command, &number)) {
@@ -111,6 +113,9 @@ int main(void)
 			target_say("tally %ld", settle(number));
 		} else if (strcmp(command, "threads") == 0) {
 			target_say("threads %ld", atomic_load(&started_threads));
+		} else if (strcmp(command, "leave") == 0) {
+			target_say("gone");
+			pthread_exit(NULL);
 		}
 	}
 	return 0;
