@@ -28,7 +28,7 @@ int supported_spec(const Features *features, const Spec *spec, Refusal *refusal)
 {
 	if (features->perf_error < 0)
 		return refuse_perf(refusal, features->perf_error);
-	if (spec->access != SPEC_EXECUTE && features->slots_taken)
+	if (spec->access != SPEC_EXECUTE && !features->data_breakpoints && features->slots_taken)
 		return refuse(
 			refusal, REFUSED_NO_FREE_SLOT,
 			"$.access: every debug register of this machine is taken, by what watches "

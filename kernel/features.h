@@ -28,7 +28,9 @@ typedef struct Features {
 	bool kernel_accesses;    /* the kernel's own writes to watched user memory are traps */
 	bool btf;                /* programs can use the kernel's types, and user space read them */
 	/* Others, who watch whole CPUs, held every debug register at the time of the probe: hardware_slots,
-	 * data_breakpoints and kernel_accesses could not be found out, and are 0 and false. */
+	 * data_breakpoints and kernel_accesses could not be found out, and are 0 and false. Or every one of those
+	 * for execution, or for data, where these are two kinds: then hardware_slots is 0, and of the rest that
+	 * which needs them. */
 	bool slots_taken;
 	int perf_event_paranoid; /* of the moment of the probe; 2 where it cannot be read */
 	int perf_error; /* 0, or the negative errno that a plain perf event was refused with */

@@ -99,6 +99,11 @@ START_TEST(each_lack_is_named)
 	expect_refused_as(&features, IN_KERNEL, REFUSED_NO_FREE_SLOT, "call again");
 	expect_supported(&features, PLAIN);
 
+	/* Where execution has registers of its own, as on arm64, only those may be taken. */
+	features = all;
+	features.slots_taken = true;
+	expect_supported(&features, WRITE);
+
 	features = all;
 	features.inherit_thread = false;
 	expect_refused(&features, PLAIN, "$.threads");
