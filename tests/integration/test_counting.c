@@ -122,6 +122,13 @@ START_TEST(unread_hits_are_counted_as_dropped)
 	target_ask(&target, "called", "call 10");
 	hits_wait(hits, seen.records + 8);
 	hits_free(hits);
+
+	/* and the session counts on what was removed */
+	bus_counts(&breakpoint, &counts);
+	bus_breakpoint_call(&breakpoint, "Remove");
+	ck_assert_uint_eq(bus_number(bus, session.path, SESSION_INTERFACE, "Hits"), counts.hits);
+	ck_assert_uint_eq(bus_number(bus, session.path, SESSION_INTERFACE, "Dropped"),
+			  counts.dropped);
 }
 END_TEST
 

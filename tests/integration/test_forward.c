@@ -396,6 +396,29 @@ START_TEST(end_of_target)
 }
 END_TEST
 
+/* Also to a reader that takes long for it, but takes something now and then. */
+START_TEST(end_of_target_with_a_slow_reader)
+{
+	Scene scene;
+
+	scene_start(&scene, "pipe", "json-lines", 1 << 20, PLAIN);
+	ck_assert_int_ge(fcntl(scene.reader.write_fd, F_SETPIPE_SZ, SMALL_RING), 0);
+	scene_forward(&scene);
+	reader_close_sink(&scene.reader);
+	call(&scene, FLOOD);
+	kill(scene.target.pid, SIGKILL);
+	for (int i = 0; i < 10; i++) {
+		usleep(150000);
+		reader_wait(&scene.reader, scene.reader.records + 1);
+	}
+	ck_assert_uint_lt(scene.reader.records, FLOOD);
+	reader_wait_end(&scene.reader);
+	ck_assert_uint_eq(scene.reader.records, FLOOD);
+	reader_close(&scene.reader);
+	target_kill(&scene.target);
+}
+END_TEST
+
 /* A reader that never reads does not keep the session of a dead target. */
 START_TEST(end_of_target_with_a_stuck_reader)
 {
@@ -590,6 +613,8 @@ int main(int argc, char *argv[])
 	integration_add(suite, "a slow reader that is closed", closed_slow_reader);
 	integration_add(suite, "ended with a full sink", ended_with_a_full_sink);
 	integration_add(suite, "the end of the target", end_of_target);
+	integration_add(suite, "the end of the target with a slow reader",
+			end_of_target_with_a_slow_reader);
 	integration_add(suite, "the end of the target with a stuck reader",
 			end_of_target_with_a_stuck_reader);
 	integration_add(suite, "many sessions", many_sessions);

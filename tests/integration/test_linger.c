@@ -263,6 +263,11 @@ START_TEST(ten_a_second)
 	ck_assert_uint_gt(ear.n, A_SECOND);
 	/* When each was heard depends on how busy the machine is; how many were is bounded all the same. */
 	ck_assert_int_le(ear.n, A_SECOND * ((now_ms() - began_ms) / 1000 + 2));
+
+	/* what nobody was told of stays counted */
+	bus_breakpoint_call(&breakpoint, "Remove");
+	ck_assert_uint_eq(session_number(&session, "Hits"), 30 * 500);
+	ck_assert_uint_eq(session_number(&session, "Dropped"), 30 * 500 - ear.n);
 }
 END_TEST
 

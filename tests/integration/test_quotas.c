@@ -169,75 +169,93 @@ START_TEST(events_kept_after_remove)
 }
 END_TEST
 
+/* Each of what comes with a breakpoint holds its place, whichever was kept. */
 START_TEST(counters_kept_after_remove)
 {
+	static const char spec[] = "{'address': '0x%lx', 'parameters': {'a': 1}}";
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus *bus = bus_connect();
 	BusBreakpoint breakpoint;
 	BusSession session;
 	uint64_t address;
 	Target target;
-	int kept;
 
 	helper_restart_with_settings("breakpoints=1\n");
 	target_start(&target, "loop", NULL, NULL);
 	address = target_address_of(&target, "loop_work");
 	bus_open_session(bus, target.pid, &session);
-	bus_add(&session, &breakpoint, "{'address': '0x%lx'}", address);
-	kept = breakpoint.counters_fd;
-	bus_breakpoint_call(&breakpoint, "Remove");
-	ck_assert_int_eq(
-		bus_try_add(&session, &breakpoint, &error, "{'address': '0x%lx'}", address), 1);
-	bus_expect_error(&error, "QuotaExceeded", "\"breakpoints\"");
-	close(kept);
-	bus_add(&session, &breakpoint, "{'address': '0x%lx'}", address);
+	for (int i = 0; i < 2; i++) {
+		int kept;
+
+		bus_add(&session, &breakpoint, spec, address);
+		kept = i == 0 ? breakpoint.counters_fd : breakpoint.parameters_fd;
+		close(i == 0 ? breakpoint.parameters_fd : breakpoint.counters_fd);
+		bus_breakpoint_call(&breakpoint, "Remove");
+		ck_assert_int_eq(bus_try_add(&session, &breakpoint, &error, spec, address), 1);
+		bus_expect_error(&error, "QuotaExceeded", "\"breakpoints\"");
+		close(kept);
+	}
+	bus_add(&session, &breakpoint, spec, address);
 	bus_close_session(&session);
 }
 END_TEST
 
-/* Lends a filter. Return: its program, and its path. */
-static int lend(sd_bus *bus, char path[static 64], sd_bus_error *error)
+/* Lends a filter that has all that there can be. Return: the descriptor of that name, and the path. */
+static int lend(sd_bus *bus, const char *wanted, char path[static 64], sd_bus_error *error)
 {
 	sd_bus_message *reply = NULL;
 	const char *object, *name;
-	int fd, program_fd = -EBADF, r;
+	int fd, kept_fd = -EBADF, r;
 
-	r = sd_bus_call_method(bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE, "LendFilter",
-			       error, &reply, "sa{sv}", "1", 0);
+	r = sd_bus_call_method(
+		bus, "org.bpcond1", MANAGER_PATH, MANAGER_INTERFACE, "LendFilter", error, &reply,
+		"sa{sv}", "{\"==\": [{\"var\": \"counter\"}, {\"param\": \"a\"}]}", 2, "hits-bytes",
+		"t", (uint64_t)4096, "parameters", "a{sx}", 1, "a", (int64_t)1);
 	if (r < 0)
 		return -EBADF;
 	ck_assert_int_gt(sd_bus_message_read(reply, "o", &object), 0);
 	snprintf(path, 64, "%s", object);
 	ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "{sh}"), 0);
 	while (sd_bus_message_read(reply, "{sh}", &name, &fd) > 0)
-		if (strcmp(name, "program") == 0)
-			program_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (strcmp(name, wanted) == 0)
+			kept_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	sd_bus_message_unref(reply);
-	ck_assert_int_ge(program_fd, 0);
-	return program_fd;
+	ck_assert_msg(kept_fd >= 0, "no %s", wanted);
+	return kept_fd;
 }
 
+static void give_back(sd_bus *bus, const char *path)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", path, "org.bpcond1.Filter",
+					    "Return", &error, NULL, ""),
+			 0);
+}
+
+/* Whichever was kept of what comes with a lent filter. */
 START_TEST(programs_kept_after_return)
 {
 	if (bus_signals_are_refused())
 		return;
 
+	static const char *const names[] = {"program", "counters", "parameters", "counter", "hits"};
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus *bus = bus_connect();
 	char path[64];
 	int kept;
 
 	helper_restart_with_settings("lent-filters=1\n");
-	kept = lend(bus, path, &error);
-	ck_assert_int_ge(kept, 0);
-	ck_assert_int_ge(sd_bus_call_method(bus, "org.bpcond1", path, "org.bpcond1.Filter",
-					    "Return", &error, NULL, ""),
-			 0);
-	ck_assert_int_lt(lend(bus, path, &error), 0);
-	ck_assert_ptr_nonnull(strstr(error.message, "held by descriptors that you kept"));
-	bus_expect_error(&error, "QuotaExceeded", "\"lent-filters\"");
-	close(kept);
-	kept = lend(bus, path, &error);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		kept = lend(bus, names[i], path, &error);
+		ck_assert_msg(kept >= 0, "%s", error.message);
+		give_back(bus, path);
+		ck_assert_msg(lend(bus, names[i], path, &error) < 0, "%s", names[i]);
+		ck_assert_ptr_nonnull(strstr(error.message, "held by descriptors that you kept"));
+		bus_expect_error(&error, "QuotaExceeded", "\"lent-filters\"");
+		close(kept);
+	}
+	kept = lend(bus, "program", path, &error);
 	ck_assert_int_ge(kept, 0);
 	close(kept);
 }
