@@ -323,6 +323,53 @@ START_TEST(calls_a_second)
 }
 END_TEST
 
+typedef struct Answers {
+	int n, refused;
+} Answers;
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	const sd_bus_error *refusal = sd_bus_message_get_error(reply);
+	Answers *answers = userdata;
+
+	answers->n++;
+	if (refusal && strstr(refusal->message, "\"busy-milliseconds-per-second\""))
+		answers->refused++;
+	return 0;
+}
+
+/* Who has others wait pays for the time that the calls take. */
+START_TEST(busy_time)
+{
+	enum {
+		CALLS = 80, /* at a time: fewer than are taken for a flood, which gets no answers */
+		MOST = 10000,
+	};
+	int64_t deadline = now_ms() + 20000;
+	sd_bus *bus = bus_connect();
+	Answers answers = {};
+
+	helper_restart_with_settings("busy-milliseconds-per-second=1\ncalls-per-second=100000\n");
+	while (answers.refused == 0 && answers.n < MOST) {
+		const int wanted = answers.n + CALLS;
+
+		for (int i = 0; i < CALLS; i++)
+			ck_assert_int_ge(sd_bus_call_method_async(bus, NULL, "org.bpcond1",
+								  MANAGER_PATH, MANAGER_INTERFACE,
+								  "CheckSpec", on_answer, &answers,
+								  "s", "{\"address\": 4096}"),
+					 0);
+		while (answers.n < wanted) {
+			ck_assert_int_lt(now_ms(), deadline);
+			ck_assert_int_ge(sd_bus_process(bus, NULL), 0);
+			ck_assert_int_ge(sd_bus_wait(bus, 1000), 0);
+		}
+	}
+	ck_assert_int_gt(answers.refused, 0);
+	expect_other_user_served();
+}
+END_TEST
+
 START_TEST(limits_are_published)
 {
 	static const char *const names[] = {"sessions",         "breakpoints",
@@ -401,6 +448,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "programs kept after Return", programs_kept_after_return);
 	integration_add(suite, "too many threads", too_many_threads);
 	integration_add(suite, "calls a second", calls_a_second);
+	integration_add(suite, "busy time", busy_time);
 	integration_add(suite, "the limits are published", limits_are_published);
 	integration_add(suite, "bad settings", bad_settings);
 	return integration_run(suite, argc, argv);
