@@ -292,6 +292,8 @@ ExitStatus bus_report(Tool *tool, int argc, char **argv,
 		      void (*show)(const Tool *tool, struct json_object *answer))
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
+	/* argv[0] is getopt's from bus_options on. */
+	const char *command = argv[0];
 	struct json_object *answer = NULL;
 	ExitStatus status;
 	sd_bus *bus = NULL;
@@ -301,7 +303,7 @@ ExitStatus bus_report(Tool *tool, int argc, char **argv,
 	if (status != STATUS_HITS)
 		return status;
 	if (first != argc)
-		return complain_usage("%s takes no argument", argv[0]);
+		return complain_usage("%s takes no argument", command);
 	status = bus_open(tool, &bus);
 	if (status != STATUS_HITS)
 		return status;

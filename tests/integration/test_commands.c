@@ -261,6 +261,9 @@ START_TEST(exit_statuses_of_failures)
 
 	ck_assert_int_eq(run_command(&command, "nonsense"), STATUS_USAGE);
 	command_end(&command);
+	ck_assert_int_eq(run_command(&command, "list", "everything"), STATUS_USAGE);
+	ck_assert_uint_eq(command_count(&command, COMMAND_STDERR, ": list takes no argument"), 1);
+	command_end(&command);
 	ck_assert_int_eq(run_command(&command, "break", "-p", decimal(target.pid), "loop_work",
 				     "if", "$" ARG1 " =="),
 			 STATUS_USAGE);
