@@ -448,9 +448,10 @@ int client_bad_reply(bpcond_client *client, const char *member)
 
 static int tell_lost(bpcond_client *client)
 {
-	return error_set(&client->error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
-			 "the connection to the message bus is lost; see that the bus runs, then make "
-			 "another client and connect that");
+	return error_set(
+		&client->error, -ECONNRESET, CLIENT_ERROR_DAEMON_LOST,
+		"the connection to the message bus is lost; see that the bus runs, then make "
+		"another client and connect that");
 }
 
 int client_check_connection(bpcond_client *client)
