@@ -380,11 +380,11 @@ START_TEST(sessions)
 }
 END_TEST
 
-/* Whose end was too long ago to be remembered. */
+/* Whose end was too long ago to be remembered; and the last that is. */
 START_TEST(sessions_of_long_ago)
 {
 	sd_bus *bus = bus_connect();
-	BusSession first, session;
+	BusSession first, second = {}, session;
 	char text[128];
 	Target target;
 
@@ -394,9 +394,14 @@ START_TEST(sessions_of_long_ago)
 	for (int i = 0; i < 256; i++) {
 		bus_open_session(bus, target.pid, &session);
 		bus_close_session(&session);
+		if (i == 0)
+			second = session;
 	}
 	snprintf(text, sizeof(text), "Session %u has ended: open another.", number_of(first.path));
 	expect_unknown(bus, first.path, SESSION_INTERFACE, "Close", text);
+	snprintf(text, sizeof(text), "Session %u has ended (closed): open another.",
+		 number_of(second.path));
+	expect_unknown(bus, second.path, SESSION_INTERFACE, "Close", text);
 	target_kill(&target);
 }
 END_TEST

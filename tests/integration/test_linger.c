@@ -325,6 +325,56 @@ static int close_as(const char *user, const BusSession *session)
 						  SESSION_INTERFACE, "Close", NULL});
 }
 
+static void wait_disconnected(sd_bus *bus, const char *name)
+{
+	int64_t deadline = now_ms() + DEADLINE_MS;
+	int there = 1;
+
+	while (there) {
+		sd_bus_message *reply = NULL;
+
+		ck_assert_int_lt(now_ms(), deadline);
+		ck_assert_int_ge(sd_bus_call_method(bus, "org.freedesktop.DBus",
+						    "/org/freedesktop/DBus", "org.freedesktop.DBus",
+						    "NameHasOwner", NULL, &reply, "s", name),
+				 0);
+		ck_assert_int_gt(sd_bus_message_read(reply, "b", &there), 0);
+		sd_bus_message_unref(reply);
+	}
+}
+
+/* When the last who heard has gone the hits stay, and who listens next hears of them. */
+START_TEST(heard_again)
+{
+	sd_bus *bus = bus_connect();
+	BusBreakpoint breakpoint;
+	BusSession session;
+	const char *name;
+	char last[32];
+	Target target;
+	Ear ear;
+
+	target_start(&target, "loop", NULL, NULL);
+	open_lingering(bus, target.pid, &session);
+	add(&session, &target, &breakpoint);
+	for (int i = 0; i < 3; i++) {
+		ear_open(&ear, session.bus);
+		session_number(&session, "Hits");
+		target_ask(&target, "called", "call 1");
+		listen_for(&ear, i ? 3 : 1, DEADLINE_MS);
+		ck_assert_uint_eq(ear.n, i ? 3 : 1);
+		ck_assert_int_ge(sd_bus_get_unique_name(session.bus, &name), 0);
+		snprintf(last, sizeof(last), "%s", name);
+		sd_bus_flush_close_unref(session.bus);
+		session.bus = bus_connect();
+		wait_disconnected(session.bus, last);
+		wait_sessions(session.bus, 1);
+		target_ask(&target, "called", "call 2");
+	}
+	ck_assert_uint_eq(session_number(&session, "Dropped"), 0);
+}
+END_TEST
+
 /* Programs that ask and go leave the hits where they are, for whoever takes the ring. */
 START_TEST(nobody_hears)
 {
@@ -555,6 +605,7 @@ int main(int argc, char *argv[])
 	integration_add(suite, "ten a second", ten_a_second);
 	integration_add(suite, "who hears of hits", who_hears);
 	integration_add(suite, "hits that nobody hears", nobody_hears);
+	integration_add(suite, "hits that are heard again", heard_again);
 	integration_add(suite, "a ring that was taken", taken_ring);
 	integration_add(suite, "it ends with its target", ends_with_its_target);
 	integration_add(suite, "who may close it", who_may_close);
