@@ -161,17 +161,6 @@ check_refusals() {
 	ok "a condition can be checked" status_is 0 bpcondctl check '1 == 2'
 }
 
-# Where there are user namespaces nobody can tell from /proc who is in which: an administrator decides, and here
-# is none.
-check_unproven() {
-	start loop 3
-	ok "a session is refused where the user namespace cannot be told" \
-		status_is 3 bpcondctl break --timeout 0.2 -p "$pid" loop_work
-	ok "and the reason is said" says 'own user namespace.*CONFIG_DEBUG_INFO_BTF'
-	ok "and who can allow it" says org.bpcond1.attach-other
-	exec 3>&-
-}
-
 # kernel.perf_event_paranoid at 3, which allows perf events to root only.
 check_paranoid() {
 	start loop 3
@@ -186,11 +175,7 @@ check_paranoid() {
 }
 
 feature btf || check_refusals
-if feature btf || [ ! -e /proc/self/uid_map ]; then
-	check_sessions
-	check_paranoid
-else
-	check_unproven
-fi
+check_sessions
+check_paranoid
 echo "1..$number"
 rm -rf "$scratch"
