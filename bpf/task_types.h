@@ -85,12 +85,13 @@ struct perf_event_attr {
 };
 
 enum perf_event_state {
-	PERF_EVENT_STATE_OFF = -1,
+	PERF_EVENT_STATE_OFF = -1, /* below: of a thread that has ended, or in error */
 	PERF_EVENT_STATE_INACTIVE = 0, /* and above: enabled */
 };
 
 struct perf_event {
 	struct list_head event_entry;
+	struct list_head child_list; /* an ancestor's heirs, and an heir's place among them */
 	enum perf_event_state state;
 	struct perf_event_attr attr;
 	struct perf_event *parent;
@@ -137,8 +138,13 @@ typedef struct {
 	unsigned long sig[1];
 } sigset_t;
 
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
 struct task_struct {
 	struct thread_struct thread;
+	struct sched_entity se;
 	unsigned int __state;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;

@@ -20,9 +20,12 @@
 #define PFA_NO_NEW_PRIVS     0
 #define PERF_TYPE_BREAKPOINT 5
 #define CLONE_THREAD         0x10000
+#define TASK_INTERRUPTIBLE   0x1
 #define TASK_STOPPED_TRACED  0xc /* __TASK_STOPPED | __TASK_TRACED */
 #define TASK_WAKEKILL        0x100
+#define TASK_FROZEN          0x8000 /* since 6.1 */
 #define MAX_LIST             512 /* events of all kinds walked over in one context */
+#define MAX_FAMILY           (1 << 20)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -99,15 +102,18 @@ static __always_inline int read_call(struct pt_regs *regs, __u64 *ret_first)
  * nobody can see yet. The saved registers tell the system call; of a thread that runs in user mode
  * they are those of its last entry into the kernel, so this may stay true for a while (until the
  * next interrupt) but is never false too early. Where clone3(2) keeps its flags cannot be read here:
- * each counts as starting a thread. One that is stopped, or asleep but may be killed as it is when
- * it waits for a vfork(2) child, has its child behind it.
+ * each counts as starting a thread. Where its child is not to be seen yet, the kernel waits for memory
+ * and for locks only; so one that sleeps and can be woken by a signal, as when it waits for a vfork(2)
+ * child or for who watches its system calls, or is stopped or frozen, has its child behind it or all
+ * before it.
  */
 static __always_inline int is_starting_thread(struct task_struct *task)
 {
 	__u64 flags;
 	int call;
 
-	if (task->__state & (TASK_STOPPED_TRACED | TASK_WAKEKILL))
+	if (task->__state &
+	    (TASK_INTERRUPTIBLE | TASK_STOPPED_TRACED | TASK_WAKEKILL | TASK_FROZEN))
 		return 0;
 	call = read_call((struct pt_regs *)bpf_task_pt_regs(task), &flags);
 	if (call == __NR_clone)
@@ -125,15 +131,66 @@ static __always_inline struct perf_event_context *events_of(struct task_struct *
 	return BPF_CORE_READ(old, perf_event_ctxp[1]);
 }
 
+/* Along a list, until it is back at its head. */
 struct walk {
 	struct list_head *head;
 	struct list_head *at;
+	__u32 facts;
 };
+
+static __always_inline __u32 state_of(struct perf_event *event)
+{
+	int state = BPF_CORE_READ(event, state);
+
+	if (state < PERF_EVENT_STATE_OFF)
+		return 0;
+	return (state == PERF_EVENT_STATE_OFF ? TASK_EVENT_ANY_DISABLED : TASK_EVENT_ANY_ENABLED) |
+	       (BPF_CORE_READ(event, prog) ? 0 : TASK_EVENT_ANY_UNFILTERED);
+}
+
+/* One heir; returns 1 to end the walk. */
+static long read_heir(__u32 index, struct walk *walk)
+{
+	struct list_head *at = walk->at;
+	struct perf_event *heir;
+
+	if (at == walk->head)
+		return 1;
+	heir = (void *)at - bpf_core_field_offset(struct perf_event, child_list);
+	walk->at = BPF_CORE_READ(heir, child_list.next);
+	/* One that is taken off the list is made to point to itself; its memory stays until we return. */
+	if (walk->at == at)
+		return 1;
+	walk->facts |= state_of(heir);
+	return 0;
+}
+
+/*
+ * What is so of a family. It is asked of the family and not of the threads one by one, since when one thread
+ * gives way to another the kernel may exchange what they carry, heirs of the same events: of two that
+ * do it all the time, the one that is looked at first may have given to the other what it was then
+ * given back, and one of the two events would not have been seen.
+ */
+static __always_inline __u32 read_family(struct perf_event *event, struct perf_event *ancestor)
+{
+	struct list_head *oldest = BPF_CORE_READ(ancestor, child_list.next);
+	struct walk walk;
+
+	walk.head = (void *)ancestor + bpf_core_field_offset(struct perf_event, child_list);
+	walk.at = oldest;
+	walk.facts = state_of(ancestor);
+	if (event == ancestor ? oldest != walk.head :
+				oldest != (void *)event + bpf_core_field_offset(struct perf_event,
+										child_list))
+		return 0;
+	bpf_loop(MAX_FAMILY, read_heir, &walk, 0);
+	return walk.at == walk.head ? walk.facts | TASK_EVENT_FAMILY : 0;
+}
 
 /* One event of the list; returns 1 to end the walk. */
 static long read_event(__u32 index, struct walk *walk)
 {
-	struct perf_event *event, *origin;
+	struct perf_event *event, *ancestor;
 	struct task_event *found;
 	__u32 n = record.n_events;
 
@@ -148,17 +205,13 @@ static long read_event(__u32 index, struct walk *walk)
 		return 1;
 	}
 
+	ancestor = BPF_CORE_READ(event, parent);
+	if (!ancestor)
+		ancestor = event;
 	found = &record.events[n];
-	origin = BPF_CORE_READ(event, parent);
-	found->facts = origin ? TASK_EVENT_INHERITED : 0;
+	found->id = BPF_CORE_READ(ancestor, id);
+	found->facts = read_family(event, ancestor);
 	found->reserved = 0;
-	if (!origin)
-		origin = event;
-	found->id = BPF_CORE_READ(origin, id);
-	if (BPF_CORE_READ(event, prog))
-		found->facts |= TASK_EVENT_HAS_PROGRAM;
-	if ((int)BPF_CORE_READ(event, state) >= PERF_EVENT_STATE_INACTIVE)
-		found->facts |= TASK_EVENT_ENABLED;
 	record.n_events = n + 1;
 	return 0;
 }
@@ -216,6 +269,7 @@ int read_task(struct bpf_iter__task *ctx)
 	record.pidns = BPF_CORE_READ(ns, ns.inum);
 	record.start_time = task->start_boottime;
 	record.exec_id = task->self_exec_id;
+	record.run_time = task->se.sum_exec_runtime;
 	record.parent = id_of(BPF_CORE_READ(task, real_parent, group_leader), &reader);
 	record.tracer =
 		task->ptrace ? id_of(BPF_CORE_READ(task, parent, group_leader), &reader) : 0;

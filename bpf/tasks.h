@@ -25,10 +25,15 @@ enum task_fact {
 	TASK_EVENTS_UNKNOWN = 1 << 11,
 };
 
+/*
+ * An event and all that were inherited from it are a family. What is so of any of them is said once, with
+ * the oldest heir, or with the first ancestor where there is none.
+ */
 enum task_event_fact {
-	TASK_EVENT_HAS_PROGRAM = 1 << 0,
-	TASK_EVENT_INHERITED = 1 << 1,
-	TASK_EVENT_ENABLED = 1 << 2,
+	TASK_EVENT_FAMILY = 1 << 0, /* here; clear: another says it, or it changed meanwhile */
+	TASK_EVENT_ANY_ENABLED = 1 << 1,
+	TASK_EVENT_ANY_DISABLED = 1 << 2,
+	TASK_EVENT_ANY_UNFILTERED = 1 << 3, /* has no program */
 };
 
 struct task_event {
@@ -46,6 +51,7 @@ struct task_facts {
 	__u64 caps_permitted, caps_effective;
 	__u64 start_time; /* nanoseconds since boot, CLOCK_BOOTTIME */
 	__u64 exec_id;    /* changes at each exec; 0: not seen */
+	__u64 run_time;   /* nanoseconds of CPU time; in /proc, in whole ticks (10 ms) */
 	__u32 tracer;     /* tgid of the ptracer, 0: none */
 	__u32 parent;     /* tgid of the real parent */
 	__u32 pidns;      /* inode number of its own pid namespace; 0: another than the reader's */

@@ -14,8 +14,10 @@
  *   - closes events that were inherited in the moment between their opening and the attaching of
  *     the filter, heirs included, to begin with that thread anew;
  *
- * until a round finds nothing to do and no thread that was inside clone(2) when its event was
- * opened: such a thread may be starting one that did not inherit and cannot be seen yet.
+ * until each thread has been seen outside clone(2) after its event was opened, and a round that began
+ * after that finds nothing to do: such a thread may be starting one that did not inherit and cannot be
+ * seen yet. There is no telling how long that may take on a machine that is busy, or where a quota of
+ * CPU time is used up inside clone(2); a target that is not seen to get on is refused.
  */
 #include <errno.h>
 #include <poll.h>
@@ -40,8 +42,10 @@
 
 #define OPEN_WAIT_USEC    20000 /* for a target to leave execve(2) */
 #define SETTLE_PAUSE_USEC 50
-/* After so long without a round that found nothing to do, the target is refused. */
-#define GIVE_UP_USEC 500000
+/* After so long the target is refused. AddBreakpoint opens and switches, and shall not take twice that. */
+#define GIVE_UP_USEC 250000
+/* But it may be the daemon that does not get on: it looks so many times at least. */
+#define MIN_LOOKS 8
 
 static void on_alarm(int signal)
 {
@@ -119,6 +123,15 @@ int attach_refuse_too_fast(const Process *target, Refusal *refusal)
 		      target->pid);
 }
 
+static int refuse_stuck(const Process *target, Refusal *refusal)
+{
+	return refuse(refusal, REFUSED_NOT_SUPPORTED,
+		      "Process %d has been starting a thread for too long to be followed (a busy "
+		      "machine, or a quota of CPU time that is used up): try again, or stop it "
+		      "(SIGSTOP) while adding the breakpoint.",
+		      target->pid);
+}
+
 /* Opens an event on one thread and attaches the filter. */
 static int thread_event_open(const struct perf_event_attr *attr, pid_t tid, const Filter *filter,
 			     ThreadEvent *ret)
@@ -181,67 +194,6 @@ int event_set_reserve(EventSet *set, size_t n, Refusal *refusal)
 	return charge_add(set->charge, QUOTA_EVENTS, n, refusal);
 }
 
-static int compare_events(const void *a, const void *b)
-{
-	const ThreadEvent *first = a, *second = b;
-
-	return COMPARE(first->id, second->id);
-}
-
-/* The kernel numbers events as they are opened, and that order is kept. */
-static ThreadEvent *event_set_find(const EventSet *set, uint64_t id)
-{
-	const ThreadEvent key = {.id = id};
-
-	if (set->n_events == 0)
-		return NULL;
-	return bsearch(&key, set->events, set->n_events, sizeof(key), compare_events);
-}
-
-/* What its reader could not see is taken for what event_set_open has made sure of. */
-static bool should_be_covered(const EventSet *set, const struct task_facts *task)
-{
-	if (task->facts & TASK_EXITING)
-		return false;
-	for (size_t i = 0; !set->inherited && i < set->n_events; i++)
-		if (set->events[i].tid == (pid_t)task->tid)
-			return true;
-	return set->inherited;
-}
-
-bool event_set_covers(const EventSet *set, const struct task_facts *task)
-{
-	if (task->facts & TASK_EVENTS_UNKNOWN)
-		return should_be_covered(set, task);
-	for (size_t i = 0; i < task->n_events; i++)
-		if (event_set_find(set, task->events[i].id))
-			return true;
-	return false;
-}
-
-size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < tasks->n_tasks; i++)
-		if (event_set_covers(set, &tasks->tasks[i]))
-			n++;
-	return n;
-}
-
-bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on)
-{
-	for (size_t i = 0; i < tasks->n_tasks; i++) {
-		const struct task_facts *task = &tasks->tasks[i];
-
-		for (size_t e = 0; e < task->n_events; e++)
-			if (event_set_find(set, task->events[e].id) &&
-			    !!(task->events[e].facts & TASK_EVENT_ENABLED) != on)
-				return false;
-	}
-	return true;
-}
-
 static const struct task_facts *find_task(const TaskFactsList *tasks, pid_t tid)
 {
 	for (size_t i = 0; i < tasks->n_tasks; i++)
@@ -250,36 +202,14 @@ static const struct task_facts *find_task(const TaskFactsList *tasks, pid_t tid)
 	return NULL;
 }
 
-/* Notes of each event whether any thread carries it, and whether one carries it without its filter. */
-static void note_carriers(EventSet *set, const TaskFactsList *tasks)
-{
-	for (size_t i = 0; i < set->n_events; i++) {
-		set->events[i].carried = false;
-		set->events[i].unfiltered = false;
-	}
-	for (size_t i = 0; i < tasks->n_tasks; i++) {
-		const struct task_facts *task = &tasks->tasks[i];
-
-		for (size_t e = 0; e < task->n_events; e++) {
-			ThreadEvent *event = event_set_find(set, task->events[e].id);
-
-			if (!event)
-				continue;
-			event->carried = true;
-			if (!(task->events[e].facts & TASK_EVENT_HAS_PROGRAM))
-				event->unfiltered = true;
-		}
-	}
-}
-
 /* Closes what must not stay. Return: whether anything was closed. */
-static bool prune(EventSet *set, const TaskFactsList *tasks)
+static bool prune(EventSet *set)
 {
 	size_t kept = 0, n = set->n_events;
 
-	note_carriers(set, tasks);
 	for (size_t i = 0; i < n; i++) {
-		if (set->events[i].carried && !set->events[i].unfiltered)
+		if (set->events[i].carried &&
+		    !(set->events[i].family & TASK_EVENT_ANY_UNFILTERED))
 			set->events[kept++] = set->events[i];
 		else
 			event_set_close(set, &set->events[i]);
@@ -329,10 +259,9 @@ static size_t count_missing(const TaskFactsList *tasks, const Spec *spec, const 
 
 /* Opens an event on each thread that carries none; clears *done if there is any. Return: as
  * event_set_open. */
-static int attach_missing(const TaskFactsList *tasks, const Process *target, const Spec *spec,
-			  const Filter *filter, const struct perf_event_attr *attr,
-			  unsigned long long start, EventSet *set, Unsettled *unsettled, bool *done,
-			  Refusal *refusal)
+static int attach_missing(const TaskFactsList *tasks, const Spec *spec, const Filter *filter,
+			  const struct perf_event_attr *attr, EventSet *set, Unsettled *unsettled,
+			  bool *done, Refusal *refusal)
 {
 	const size_t before = set->n_events, missing = count_missing(tasks, spec, set);
 	int r;
@@ -340,8 +269,6 @@ static int attach_missing(const TaskFactsList *tasks, const Process *target, con
 	if (missing == 0)
 		return 0;
 	*done = false;
-	if (now_usec() - start > GIVE_UP_USEC)
-		return attach_refuse_too_fast(target, refusal);
 	r = event_set_reserve(set, missing, refusal);
 	if (r != 0)
 		return r;
@@ -373,9 +300,8 @@ static int attach_missing(const TaskFactsList *tasks, const Process *target, con
 
 /* One round. Return: 0, and *ret_done whether it found nothing to do; else as event_set_open. */
 static int attach_round(TaskReader *reader, const Process *target, const Spec *spec,
-			const Filter *filter, const struct perf_event_attr *attr,
-			unsigned long long start, EventSet *set, Unsettled *unsettled,
-			bool *ret_done, Refusal *refusal)
+			const Filter *filter, const struct perf_event_attr *attr, EventSet *set,
+			Unsettled *unsettled, bool *ret_done, Refusal *refusal)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	bool done;
@@ -390,11 +316,11 @@ static int attach_round(TaskReader *reader, const Process *target, const Spec *s
 			return r;
 	}
 
-	done = !prune(set, &tasks);
+	event_set_note(set, &tasks);
+	done = !prune(set);
 	unsettled_update(unsettled, &tasks);
 
-	r = attach_missing(&tasks, target, spec, filter, attr, start, set, unsettled, &done,
-			   refusal);
+	r = attach_missing(&tasks, spec, filter, attr, set, unsettled, &done, refusal);
 	if (r != 0)
 		return r;
 	*ret_done = done;
@@ -418,19 +344,20 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		set = (EventSet){};
 		return 0;
 	}
-	for (;;) {
-		unsigned long long spent = now_usec() - start;
+	for (unsigned n = 1;; n++) {
+		const bool settled = unsettled.n_tids == 0;
 		bool done = false;
 		int r;
 
-		r = attach_round(reader, target, spec, filter, &attr, start, &set, &unsettled,
-				 &done, refusal);
+		r = attach_round(reader, target, spec, filter, &attr, &set, &unsettled, &done,
+				 refusal);
 		if (r != 0)
 			return r;
-		if (done && (unsettled.n_tids == 0 || spent > ATTACH_SETTLE_USEC))
+		if (done && settled && event_set_was_seen(&set))
 			break;
-		if (!done && spent > GIVE_UP_USEC)
-			return attach_refuse_too_fast(target, refusal);
+		if (n >= MIN_LOOKS && now_usec() - start > GIVE_UP_USEC)
+			return done ? refuse_stuck(target, refusal) :
+				      attach_refuse_too_fast(target, refusal);
 		if (done)
 			sleep_usec(SETTLE_PAUSE_USEC);
 	}
@@ -466,9 +393,8 @@ int event_set_switch_off(EventSet *set)
 /*
  * The kernel switches an event and all its heirs; but a new heir takes its state from its immediate
  * parent, read before it joins the family. One that is switched in between is missed, and cannot be
- * seen before clone(2) is through. (The heir's context may also come to be its parent's: the kernel
- * exchanges the contexts of threads that it thinks alike.) So this looks until all is as it should
- * be and every thread has been seen outside clone(2).
+ * seen before clone(2) is through. So this looks until every thread has been seen outside clone(2), and all
+ * is as it should be after that.
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 {
@@ -479,9 +405,10 @@ int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 
 	if (!task_reader_sees_all(reader))
 		return event_set_switch_still(set, reader, pid, on);
-	for (;;) {
+	for (unsigned n = 1;; n++) {
+		const bool settled = !set->inherited || (switched && unsettled.n_tids == 0);
 		_cleanup_(task_facts_clear) TaskFactsList tasks = {};
-		unsigned long long spent;
+		EventSetState state;
 
 		if (!switched) {
 			r = event_set_ioctl(set, on);
@@ -493,10 +420,12 @@ int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 			return 0;
 		if (r < 0)
 			return r;
-		spent = now_usec() - start;
-		if (!event_set_is(set, &tasks, on)) {
-			if (spent > GIVE_UP_USEC)
-				return -EBUSY;
+		state = event_set_state(set, &tasks, on);
+		if (state == EVENT_SET_IS && settled)
+			return 0;
+		if (n >= MIN_LOOKS && now_usec() - start > GIVE_UP_USEC)
+			return -EBUSY;
+		if (state == EVENT_SET_IS_NOT) {
 			switched = false;
 			continue;
 		}
@@ -508,8 +437,6 @@ int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 			if (r < 0)
 				return r;
 		}
-		if (unsettled.n_tids == 0 || spent > ATTACH_SETTLE_USEC)
-			return 0;
 		sleep_usec(SETTLE_PAUSE_USEC);
 	}
 }

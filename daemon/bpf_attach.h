@@ -25,8 +25,9 @@ typedef struct ThreadEvent {
 	int event_fd;
 	uint64_t id; /* PERF_EVENT_IOC_ID */
 	bool taken;  /* a client has been handed it, and may keep it */
-	/* While attaching: whether a thread carries it, and whether one does without its filter. */
-	bool carried, unfiltered;
+	/* At the last look: whether a thread carries it, and enum task_event_fact of its family. */
+	bool carried;
+	uint32_t family;
 } ThreadEvent;
 
 /* All events of one breakpoint. */
@@ -40,14 +41,15 @@ typedef struct EventSet {
 /*
  * Opens the events of a breakpoint, disabled, with the filter attached, such that each thread of the
  * process that the spec names carries exactly one: with "all", also each that is being started meanwhile.
- * May sleep for some tens of milliseconds where the target starts threads without pause; where the reader
- * does not see all, for 0.1 s where threads run, and no thread may start meanwhile.
+ * May sleep for some tens of milliseconds where the target starts threads without pause, and for 0.25 s
+ * where it is refused for that; where the reader does not see all, for twice as long, also where threads
+ * run, and no thread may start meanwhile.
  *
  * `charge` is borrowed for the set's life.
  *
  * Return: 0 and *ret (event_set_clear); REFUSED_NO_FREE_SLOT, _NO_SUCH_TARGET (a thread that is not the
  * process's), _TARGET_EXITED, _QUOTA_EXCEEDED, _NOT_SUPPORTED (also a target that starts threads faster
- * than they can be followed) and *refusal; negative errno.
+ * than they can be followed, or has been starting one all the time) and *refusal; negative errno.
  */
 int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		   const Filter *filter, Charge *charge, EventSet *ret, Refusal *refusal);
@@ -60,7 +62,7 @@ void event_set_clear(EventSet *set);
  * and may copy the state of before; so it may sleep as event_set_open may.
  *
  * Return: 0, also when the target has exited; -EBUSY when the target starts threads faster than can
- * be followed; another negative errno.
+ * be followed, or has been starting one all the time; another negative errno.
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on);
 
@@ -71,9 +73,15 @@ int event_set_ioctl(EventSet *set, bool on);
 /* Disables them so: the traps of one that is missed go on. Return: the same. */
 int event_set_switch_off(EventSet *set);
 
-/* Whether every event of the set that a thread among `tasks` carries is on, or off. Not to be asked of
- * what a reader read that does not see events. */
-bool event_set_is(const EventSet *set, const TaskFactsList *tasks, bool on);
+typedef enum EventSetState {
+	EVENT_SET_IS,
+	EVENT_SET_IS_NOT,
+	EVENT_SET_UNSEEN, /* it changed while it was looked at: look again */
+} EventSetState;
+
+/* Whether every event of the set that a thread carries, `tasks` being all of its process, is on, or off.
+ * Not to be asked of what a reader read that does not see events. */
+EventSetState event_set_state(EventSet *set, const TaskFactsList *tasks, bool on);
 
 /* Threads among `tasks` that carry one of the set's events. */
 size_t event_set_count_threads(const EventSet *set, const TaskFactsList *tasks);

@@ -10,9 +10,11 @@
 
 #include "daemon/bpf_attach.h"
 
-/* How long to wait for threads to leave clone(2). One that takes longer is not starting a thread:
- * clone3(2) does not show its flags, and a vfork(2) sleeps in it until its child calls exec. */
-#define ATTACH_SETTLE_USEC 100000
+/* Notes of each event whether a thread among `tasks`, and what is so of its family. */
+void event_set_note(EventSet *set, const TaskFactsList *tasks);
+
+/* Whether the last look saw all families of which it saw an event. */
+bool event_set_was_seen(const EventSet *set);
 
 /* Makes room for so many more, and charges them. Return: 0; REFUSED_QUOTA_EXCEEDED; -ENOMEM. */
 int event_set_reserve(EventSet *set, size_t n, Refusal *refusal);

@@ -5,9 +5,9 @@
  * inherited one. So it is done only to a process that stands still: its threads are listed, and each is
  * given an event. None of them can have inherited any, since each was there before the first was
  * opened. They are listed again, and the lists must be the same, until each thread has been seen where it
- * cannot be in the middle of clone(2) (or has been waited for as long as bpf_attach.c would), and once
- * more after that. When anything moved, all events are closed, heirs included, and it is begun anew; a
- * process that never is still is refused.
+ * cannot be in the middle of clone(2) that it was in then (asleep, or after more CPU time than that takes),
+ * and once more after that. When anything moved, all events are closed, heirs included, and it is begun
+ * anew; a process that never is still is refused.
  *
  * A thread is held while its event is opened, and must be there after: otherwise its id could have
  * come to be another process's.
@@ -22,13 +22,17 @@
 
 #include "daemon/bpf_attach_parts.h"
 #include "daemon/proc_tasks.h"
-#include "daemon/unsettled.h"
 #include "daemon/util.h"
 
 /* A reading of /proc costs some tens of microseconds a thread. */
 #define PAUSE_USEC 500
-/* No try is begun after so long: sooner than bpf_attach.c gives up, as each may take ATTACH_SETTLE_USEC. */
+/* No try is begun after so long, */
 #define GIVE_UP_USEC 250000
+/* and none waits for longer than this, which lets a few threads for each CPU run for RUN_TIME. */
+#define SETTLE_USEC 250000
+/* The middle of clone(2) takes microseconds. Run time is shown in hundredths of a second: one that has
+ * grown by two has grown by one at least. */
+#define RUN_TIME_NSEC 20000000
 
 static bool lives(const struct task_facts *task)
 {
@@ -66,24 +70,41 @@ static bool are_same(const TaskFactsList *a, const TaskFactsList *b)
 	return true;
 }
 
+/* How many of `tasks`, the same threads as those of `first`, may still be where they were then; notes which
+ * may not. */
+static size_t count_unsettled(const TaskFactsList *first, const TaskFactsList *tasks, bool *settled)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < tasks->n_tasks; i++) {
+		const struct task_facts *task = &tasks->tasks[i];
+
+		if (!(task->facts & TASK_STARTING_THREAD) ||
+		    task->run_time - first->tasks[i].run_time >= RUN_TIME_NSEC)
+			settled[i] = true;
+		if (!settled[i])
+			n++;
+	}
+	return n;
+}
+
 /*
  * Waits until no thread of `before`, which are those that live, can be inside a clone(2) that began before
- * this call. Return: 0 when the threads were the same all the time; -EAGAIN when not; negative errno.
+ * this call. Return: 0 when the threads were the same all the time; -EAGAIN when not, or when that cannot
+ * be told; another negative errno.
  */
 static int settle(TaskReader *reader, pid_t pid, const TaskFactsList *before)
 {
 	const unsigned long long start = now_usec();
-	_cleanup_(unsettled_clear) Unsettled unsettled = {};
-	bool settled = false;
-	int r;
+	_cleanup_(task_facts_clear) TaskFactsList first = {};
+	_cleanup_free_ bool *settled = calloc(before->n_tasks + 1, sizeof(*settled));
+	bool all_settled = false;
 
-	for (size_t i = 0; i < before->n_tasks; i++) {
-		r = unsettled_add(&unsettled, before->tasks[i].tid);
-		if (r < 0)
-			return r;
-	}
+	if (!settled)
+		return -ENOMEM;
 	for (;;) {
 		_cleanup_(task_facts_clear) TaskFactsList tasks = {};
+		int r;
 
 		r = task_reader_read(reader, pid, &tasks);
 		if (r == -EBUSY)
@@ -95,12 +116,17 @@ static int settle(TaskReader *reader, pid_t pid, const TaskFactsList *before)
 			return -EAGAIN;
 		/* Threads are listed before each is looked at, so what is seen then shows in the next
 		 * list. */
-		if (settled)
+		if (all_settled)
 			return 0;
-		unsettled_update(&unsettled, &tasks);
-		settled = unsettled.n_tids == 0 || now_usec() - start > ATTACH_SETTLE_USEC;
-		if (!settled)
+		all_settled = count_unsettled(first.tasks ? &first : &tasks, &tasks, settled) == 0;
+		if (!all_settled && now_usec() - start > SETTLE_USEC)
+			return -EAGAIN;
+		if (!all_settled)
 			sleep_usec(PAUSE_USEC);
+		if (!first.tasks) {
+			first = tasks;
+			tasks = (TaskFactsList){};
+		}
 	}
 }
 

@@ -88,7 +88,8 @@ int breakpoint_enable(Breakpoint *breakpoint)
 	filter_set_state(breakpoint->filter, FILTER_ENABLED);
 	r = switch_events(breakpoint, true);
 	if (r < 0) {
-		breakpoint_disable(breakpoint);
+		/* Whether the target gets on better now is not waited for once more. */
+		breakpoint_silence(breakpoint);
 		return r;
 	}
 	breakpoint->enabled = true;

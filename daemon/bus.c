@@ -72,7 +72,8 @@ int bus_fail(int r, const Refusal *refusal, sd_bus_message *message, sd_bus_erro
 		return sd_bus_error_set(
 			error, refusal_error_name(REFUSED_NOT_SUPPORTED),
 			"The target starts and ends threads faster than they can be "
-			"followed: stop it (SIGSTOP), call again, and continue it.");
+			"followed, or has been starting one for too long: stop it (SIGSTOP), "
+			"call again, and continue it.");
 	if (r == -EMFILE)
 		return fail_full(error);
 	log_message(LOG_ERR, &(LogContext){.message_id = LOG_ID_INSIDE, .uid = (uid_t)-1},

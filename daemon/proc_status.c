@@ -8,6 +8,8 @@
 enum {
 	STAT_STATE = 3,
 	STAT_FLAGS = 9,
+	STAT_UTIME = 14,
+	STAT_STIME = 15,
 	STAT_START = 22,
 };
 
@@ -213,6 +215,12 @@ int proc_status_parse(const char *text, ProcStatus *ret)
 	return 0;
 }
 
+static bool is_asked_for(int field)
+{
+	return field == STAT_FLAGS || field == STAT_UTIME || field == STAT_STIME ||
+	       field == STAT_START;
+}
+
 int proc_stat_parse(const char *text, ProcStat *ret)
 {
 	/* Behind the name there are numbers only. */
@@ -227,7 +235,7 @@ int proc_stat_parse(const char *text, ProcStat *ret)
 		uint64_t number;
 
 		/* Some are negative; none that is asked for. */
-		if (*at == '-' && field != STAT_FLAGS && field != STAT_START)
+		if (*at == '-' && !is_asked_for(field))
 			at++;
 		at = read_number(at, DECIMAL, UINT64_MAX, &number);
 		if (!at || *at != ' ')
@@ -235,6 +243,8 @@ int proc_stat_parse(const char *text, ProcStat *ret)
 		at++;
 		if (field == STAT_FLAGS)
 			stat.flags = number;
+		if (field == STAT_UTIME || field == STAT_STIME)
+			stat.run_time += number;
 		if (field == STAT_START)
 			stat.start = number;
 	}

@@ -29,9 +29,10 @@ typedef struct ProcStatus {
 } ProcStatus;
 
 typedef struct ProcStat {
-	char state;     /* R, S, D, T, t, Z, X, … */
-	uint64_t flags; /* PF_… */
-	uint64_t start; /* clock ticks since boot */
+	char state;        /* R, S, D, T, t, Z, X, … */
+	uint64_t flags;    /* PF_… */
+	uint64_t run_time; /* clock ticks, of its own and of the kernel's */
+	uint64_t start;    /* clock ticks since boot */
 } ProcStat;
 
 /* The text of /proc/PID/task/TID/status, NUL-terminated. Return: 0 and *ret; -EBADMSG. */

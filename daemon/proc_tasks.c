@@ -384,6 +384,7 @@ static int read_thread(const ProcTasks *reader, int task_fd, const Thread *threa
 	task->caps_effective = status.caps_effective;
 	task->pidns = status.n_levels <= 1 ? reader->pidns : 0;
 	task->start_time = stat.start * (1000000000 / reader->ticks);
+	task->run_time = stat.run_time * (1000000000 / reader->ticks);
 	if (status.has_memory && !(stat.flags & PF_KTHREAD))
 		task->facts |= TASK_HAS_MM;
 	if (status.no_new_privs)

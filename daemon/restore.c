@@ -17,6 +17,9 @@
 #include "daemon/stored_state.h"
 #include "daemon/util.h"
 
+/* At a process whose threads change while they are looked at. */
+#define MAX_LOOKS 100
+
 /* What lies in one box. */
 typedef struct Found {
 	StoreBox *box; /* owned until it is taken up or discarded */
@@ -223,6 +226,23 @@ int restore_begin(Broker *broker, Store *store, Restored **ret)
 	return 0;
 }
 
+/* Whether it is on, or off, as was stored; looks anew, at all of `tasks`, where it could not be seen.
+ * Return: whether; false also when the target is gone. */
+static bool is_as_stored(Breakpoint *breakpoint, TaskFactsList *tasks)
+{
+	const Session *session = breakpoint->session;
+	EventSetState state;
+
+	state = event_set_state(&breakpoint->events, tasks, breakpoint->enabled);
+	for (int n = 0; state == EVENT_SET_UNSEEN && n < MAX_LOOKS; n++) {
+		task_facts_clear(tasks);
+		if (task_reader_read(session->broker->reader, session->target.pid, tasks) < 0)
+			return false;
+		state = event_set_state(&breakpoint->events, tasks, breakpoint->enabled);
+	}
+	return state == EVENT_SET_IS;
+}
+
 /* A breakpoint whose switching was cut short is off: who asked for it has not heard that it is on. */
 static bool resume_breakpoints(Session *session)
 {
@@ -241,7 +261,7 @@ static bool resume_breakpoints(Session *session)
 			continue;
 		}
 		/* What a client has taken it may have switched itself. */
-		if (!at->spec->events && !event_set_is(&at->events, &tasks, at->enabled)) {
+		if (!at->spec->events && !is_as_stored(at, &tasks)) {
 			breakpoint_disable(at);
 			broker->hooks.on_breakpoint_disabled(at, broker->hooks.userdata);
 		}

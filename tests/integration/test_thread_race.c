@@ -122,13 +122,13 @@ static void round_of(Race *race, long phase)
 	race->tallies[phase] = tally;
 }
 
-START_TEST(threads_that_start_meanwhile)
+static void race_against(const char *starters, const char *pairs)
 {
 	bpcond_session_options options = {.size = sizeof(options), .hits_bytes = 4096};
 	unsigned wanted = adds();
 	Race race = {0};
 
-	target_start(&race.target, "churn", NULL, NULL);
+	target_start(&race.target, "churn", starters, pairs);
 	race.address = target_address_of(&race.target, "churn_work");
 	ck_assert_int_eq(bpcond_client_new(&race.client), 0);
 	ck_assert_int_eq(bpcond_client_connect(race.client, NULL), 0);
@@ -150,6 +150,18 @@ START_TEST(threads_that_start_meanwhile)
 	ck_assert_uint_gt(race.calls, race.n_adds / AT_ONCE);
 	bpcond_client_free(race.client);
 }
+
+START_TEST(threads_that_start_meanwhile)
+{
+	race_against(NULL, NULL);
+}
+END_TEST
+
+/* What a thread inherited the kernel may exchange for what the one that it gives way to inherited. */
+START_TEST(threads_that_give_way_to_each_other)
+{
+	race_against("2", "pairs");
+}
 END_TEST
 
 int main(int argc, char *argv[])
@@ -157,5 +169,7 @@ int main(int argc, char *argv[])
 	Suite *suite = suite_create("thread race");
 
 	integration_add(suite, "threads that start meanwhile", threads_that_start_meanwhile);
+	integration_add(suite, "threads that give way to each other",
+			threads_that_give_way_to_each_other);
 	return integration_run(suite, argc, argv);
 }

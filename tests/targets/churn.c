@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Starts and ends threads all the time, and counts its own calls exactly. Four starters (`churn N`: N) each keep
- * starting a thread that starts another one in turn; all of them call churn_work(phase). "phase N"
+ * starting a thread that starts another one in turn; all of them call churn_work(phase). With `churn N pairs`
+ * each starter keeps to one CPU, where it and the thread that it started give way to each other after each
+ * call: then the kernel exchanges what they inherited all the time. "phase N"
  * makes N the phase of all later calls; "tally N", for a phase that is over, answers how many calls
  * with phase N there were, once none of them is under way any more. At "leave" the first thread ends, and the rest
  * goes on without anybody to tell.
  */
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "tests/targets/target.h"
 
@@ -16,6 +20,8 @@ enum {
 	STARTERS = 4,
 	PHASES = 256,
 	CALLS = 5,
+	TURNS = 50,
+	PAUSE_US = 300,
 };
 
 void churn_work(long phase);
@@ -44,14 +50,18 @@ static long begin_call(void)
 	}
 }
 
+static void call(void)
+{
+	long now = begin_call();
+
+	churn_work(now);
+	atomic_fetch_add(&ended[now], 1);
+}
+
 static void work(void)
 {
-	for (int i = 0; i < CALLS; i++) {
-		long now = begin_call();
-
-		churn_work(now);
-		atomic_fetch_add(&ended[now], 1);
-	}
+	for (int i = 0; i < CALLS; i++)
+		call();
 }
 
 static void *grandchild(void *argument)
@@ -85,6 +95,51 @@ static void *starter(void *argument)
 	return NULL;
 }
 
+typedef struct Pair {
+	sem_t first, second;
+} Pair;
+
+static void take_turns(sem_t *own, sem_t *other)
+{
+	for (int i = 0; i < TURNS; i++) {
+		while (sem_wait(own) < 0)
+			continue;
+		call();
+		sem_post(other);
+	}
+}
+
+static void *second_of_pair(void *argument)
+{
+	Pair *pair = argument;
+
+	take_turns(&pair->second, &pair->first);
+	atomic_fetch_add(&started_threads, 1);
+	return NULL;
+}
+
+static void *first_of_pair(void *argument)
+{
+	pthread_t thread;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	sched_setaffinity(0, sizeof(cpu), &cpu);
+	for (;;) {
+		Pair pair;
+
+		sem_init(&pair.first, 0, 1);
+		sem_init(&pair.second, 0, 0);
+		if (pthread_create(&thread, NULL, second_of_pair, &pair) == 0) {
+			take_turns(&pair.first, &pair.second);
+			pthread_join(thread, NULL);
+		}
+		usleep(PAUSE_US);
+	}
+	return NULL;
+}
+
 static long settle(long number)
 {
 	while (atomic_load(&begun[number]) != atomic_load(&ended[number]))
@@ -95,13 +150,14 @@ static long settle(long number)
 int main(int argc, char *argv[])
 {
 	const long starters = argc > 1 ? atol(argv[1]) : STARTERS;
+	const bool pairs = argc > 2 && strcmp(argv[2], "pairs") == 0;
 	pthread_t thread;
 	char command[64];
 	long number;
 
 	target_address("churn_work", (const void *)(uintptr_t)churn_work);
 	for (long i = 0; i < starters; i++)
-		pthread_create(&thread, NULL, starter, NULL);
+		pthread_create(&thread, NULL, pairs ? first_of_pair : starter, NULL);
 	target_say("ready");
 	while (target_command(command, &number)) {
 		if (number < 0 || number >= PHASES) {

@@ -200,6 +200,7 @@ START_TEST(test_stat)
 		ck_assert_int_eq(parse_stat(names[i], &stat), 0);
 		ck_assert_int_eq(stat.state, 'S');
 		ck_assert_uint_eq(stat.flags, 4194308);
+		ck_assert_uint_eq(stat.run_time, 4);
 		ck_assert_uint_eq(stat.start, 2326635);
 	}
 }

@@ -47,6 +47,9 @@ static void compare_task(const struct task_facts *a, const struct task_facts *b,
 	ck_assert_uint_eq(a->tracer, b->tracer);
 	ck_assert_uint_eq(a->facts & SEEN, b->facts & SEEN);
 	ck_assert_uint_eq(a->start_time / TICK_NS, b->start_time / TICK_NS);
+	/* each of its two parts is cut to whole ticks */
+	ck_assert_uint_le(b->run_time, a->run_time + TICK_NS);
+	ck_assert_uint_le(a->run_time, b->run_time + 3 * TICK_NS);
 	if (b->pidns != 0)
 		ck_assert_uint_eq(a->pidns, b->pidns);
 	/* never more than what is so */
