@@ -146,6 +146,7 @@ struct task_struct {
 	struct thread_struct thread;
 	struct sched_entity se;
 	unsigned int __state;
+	int on_cpu;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	sigset_t blocked;

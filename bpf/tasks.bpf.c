@@ -20,12 +20,13 @@
 #define PFA_NO_NEW_PRIVS     0
 #define PERF_TYPE_BREAKPOINT 5
 #define CLONE_THREAD         0x10000
-#define TASK_INTERRUPTIBLE   0x1
-#define TASK_STOPPED_TRACED  0xc /* __TASK_STOPPED | __TASK_TRACED */
-#define TASK_WAKEKILL        0x100
-#define TASK_FROZEN          0x8000 /* since 6.1 */
-#define MAX_LIST             512 /* events of all kinds walked over in one context */
-#define MAX_FAMILY           (1 << 20)
+#define COMPAT_NR_CLONE      120 /* of 32-bit programs, on x86 and arm */
+#define X32_BIT              0x40000000
+#define TASK_STOPPED_TRACED  0xc    /* __TASK_STOPPED | __TASK_TRACED */
+#define TASK_FREEZABLE       0x2000 /* since 6.1, as is the next */
+#define TASK_FROZEN          0x8000
+#define MAX_LIST             512       /* events of all kinds walked over in one context */
+#define MAX_FAMILY           (1 << 17) /* heirs of one event */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -42,6 +43,9 @@ struct bpf_iter__task {
 
 /* One reader at a time: the daemon has one thread. */
 struct task_facts record;
+
+/* An atomic operation that returns a value is a full barrier in BPF. */
+__u32 read_barrier;
 
 /* A pid namespace, and how deep it lies below the initial one. */
 struct namespace
@@ -102,23 +106,27 @@ static __always_inline int read_call(struct pt_regs *regs, __u64 *ret_first)
  * nobody can see yet. The saved registers tell the system call; of a thread that runs in user mode
  * they are those of its last entry into the kernel, so this may stay true for a while (until the
  * next interrupt) but is never false too early. Where clone3(2) keeps its flags cannot be read here:
- * each counts as starting a thread. Where its child is not to be seen yet, the kernel waits for memory
- * and for locks only; so one that sleeps and can be woken by a signal, as when it waits for a vfork(2)
- * child or for who watches its system calls, or is stopped or frozen, has its child behind it or all
- * before it.
+ * each counts as starting a thread, and so does a 32-bit clone(2), whose flags are elsewhere.
+ *
+ * Where its child is not to be seen yet, the kernel waits for memory and for locks, which may take long
+ * and may let itself be killed meanwhile, but never lets itself be frozen, as it does when it waits for a
+ * vfork(2) child. So one that is frozen or may be, or is stopped, has its child behind it. And one
+ * that has never run yet has the registers of who started it.
  */
 static __always_inline int is_starting_thread(struct task_struct *task)
 {
 	__u64 flags;
 	int call;
 
-	if (task->__state &
-	    (TASK_INTERRUPTIBLE | TASK_STOPPED_TRACED | TASK_WAKEKILL | TASK_FROZEN))
+	if (task->__state & (TASK_STOPPED_TRACED | TASK_FREEZABLE | TASK_FROZEN))
 		return 0;
-	call = read_call((struct pt_regs *)bpf_task_pt_regs(task), &flags);
+	/* What it has run is counted before it is off its CPU. */
+	if (bpf_core_field_exists(task->on_cpu) && !task->on_cpu && !task->se.sum_exec_runtime)
+		return 0;
+	call = read_call((struct pt_regs *)bpf_task_pt_regs(task), &flags) & ~X32_BIT;
 	if (call == __NR_clone)
 		return (flags & CLONE_THREAD) != 0;
-	return call == __NR_clone3;
+	return call == __NR_clone3 || call == COMPAT_NR_CLONE;
 }
 
 static __always_inline struct perf_event_context *events_of(struct task_struct *task)
@@ -157,12 +165,15 @@ static long read_heir(__u32 index, struct walk *walk)
 	if (at == walk->head)
 		return 1;
 	heir = (void *)at - bpf_core_field_offset(struct perf_event, child_list);
-	walk->at = BPF_CORE_READ(heir, child_list.next);
-	/* One that is taken off the list is made to point to itself; its memory stays until we return. */
-	if (walk->at == at)
-		return 1;
+	/*
+	 * Its state first, and then where it leads: one that ended in between may have started a thread
+	 * that copied that state. One that is taken off the list is made to point to itself; its
+	 * memory stays until we return.
+	 */
 	walk->facts |= state_of(heir);
-	return 0;
+	__sync_fetch_and_add(&read_barrier, 0);
+	walk->at = BPF_CORE_READ(heir, child_list.next);
+	return walk->at == at;
 }
 
 /*
@@ -176,6 +187,9 @@ static __always_inline __u32 read_family(struct perf_event *event, struct perf_e
 	struct list_head *oldest = BPF_CORE_READ(ancestor, child_list.next);
 	struct walk walk;
 
+	/* Not one of ours: those without a filter anybody can have, with as many heirs as he likes. */
+	if (!BPF_CORE_READ(ancestor, prog))
+		return 0;
 	walk.head = (void *)ancestor + bpf_core_field_offset(struct perf_event, child_list);
 	walk.at = oldest;
 	walk.facts = state_of(ancestor);

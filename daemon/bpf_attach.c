@@ -44,8 +44,30 @@
 #define SETTLE_PAUSE_USEC 50
 /* After so long the target is refused. AddBreakpoint opens and switches, and shall not take twice that. */
 #define GIVE_UP_USEC 250000
-/* But it may be the daemon that does not get on: it looks so many times at least. */
-#define MIN_LOOKS 8
+/* But on a busy machine it may be the daemon that did not get on. It has looked so many times, */
+#define MIN_LOOKS 32
+/* or, at a target of very many threads, so many times and for so long of CPU time. */
+#define MIN_LONG_LOOKS 4
+#define MIN_CPU_USEC   100000
+
+typedef struct Patience {
+	unsigned long long start, start_cpu;
+	unsigned n_looks;
+} Patience;
+
+static Patience patience_new(void)
+{
+	return (Patience){.start = now_usec(), .start_cpu = cpu_usec()};
+}
+
+/* After each look. Return: whether it is over. */
+static bool patience_ends(Patience *patience)
+{
+	patience->n_looks++;
+	if (now_usec() - patience->start <= GIVE_UP_USEC || patience->n_looks < MIN_LONG_LOOKS)
+		return false;
+	return patience->n_looks >= MIN_LOOKS || cpu_usec() - patience->start_cpu > MIN_CPU_USEC;
+}
 
 static void on_alarm(int signal)
 {
@@ -118,8 +140,9 @@ int refuse_executing(Refusal *refusal)
 int attach_refuse_too_fast(const Process *target, Refusal *refusal)
 {
 	return refuse(refusal, REFUSED_NOT_SUPPORTED,
-		      "Process %d has too many threads, or starts and ends them too fast, to be "
-		      "followed: stop it (SIGSTOP) while adding the breakpoint.",
+		      "Process %d has too many threads, or starts and ends them too fast, or has one "
+		      "that gets no further, to be followed: stop it (SIGSTOP) while adding the "
+		      "breakpoint.",
 		      target->pid);
 }
 
@@ -331,7 +354,7 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		   const Filter *filter, Charge *charge, EventSet *ret, Refusal *refusal)
 {
 	const struct perf_event_attr attr = breakpoint_attr(spec);
-	const unsigned long long start = now_usec();
+	Patience patience = patience_new();
 	_cleanup_(unsettled_clear) Unsettled unsettled = {};
 	_cleanup_(event_set_clear) EventSet set = {.charge = charge, .inherited = !spec->threads};
 
@@ -344,7 +367,7 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 		set = (EventSet){};
 		return 0;
 	}
-	for (unsigned n = 1;; n++) {
+	for (;;) {
 		const bool settled = unsettled.n_tids == 0;
 		bool done = false;
 		int r;
@@ -353,9 +376,9 @@ int event_set_open(TaskReader *reader, const Process *target, const Spec *spec,
 				 refusal);
 		if (r != 0)
 			return r;
-		if (done && settled && event_set_was_seen(&set))
+		if (settled && event_set_prove(&set, TASK_EVENT_ANY_UNFILTERED) && done)
 			break;
-		if (n >= MIN_LOOKS && now_usec() - start > GIVE_UP_USEC)
+		if (patience_ends(&patience))
 			return done ? refuse_stuck(target, refusal) :
 				      attach_refuse_too_fast(target, refusal);
 		if (done)
@@ -398,19 +421,21 @@ int event_set_switch_off(EventSet *set)
  */
 int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 {
-	const unsigned long long start = now_usec();
+	const uint32_t wrong = on ? TASK_EVENT_ANY_DISABLED : TASK_EVENT_ANY_ENABLED;
+	Patience patience = patience_new();
 	_cleanup_(unsettled_clear) Unsettled unsettled = {};
 	bool switched = false;
 	int r;
 
 	if (!task_reader_sees_all(reader))
 		return event_set_switch_still(set, reader, pid, on);
-	for (unsigned n = 1;; n++) {
+	for (;;) {
 		const bool settled = !set->inherited || (switched && unsettled.n_tids == 0);
 		_cleanup_(task_facts_clear) TaskFactsList tasks = {};
-		EventSetState state;
+		bool is_not;
 
 		if (!switched) {
+			event_set_forget(set);
 			r = event_set_ioctl(set, on);
 			if (r < 0)
 				return r;
@@ -420,12 +445,13 @@ int event_set_switch(EventSet *set, TaskReader *reader, pid_t pid, bool on)
 			return 0;
 		if (r < 0)
 			return r;
-		state = event_set_state(set, &tasks, on);
-		if (state == EVENT_SET_IS && settled)
+		event_set_note(set, &tasks);
+		is_not = event_set_any(set, wrong);
+		if (!is_not && settled && event_set_prove(set, wrong))
 			return 0;
-		if (n >= MIN_LOOKS && now_usec() - start > GIVE_UP_USEC)
+		if (patience_ends(&patience))
 			return -EBUSY;
-		if (state == EVENT_SET_IS_NOT) {
+		if (is_not) {
 			switched = false;
 			continue;
 		}

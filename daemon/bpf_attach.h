@@ -28,6 +28,7 @@ typedef struct ThreadEvent {
 	/* At the last look: whether a thread carries it, and enum task_event_fact of its family. */
 	bool carried;
 	uint32_t family;
+	bool proven; /* the family is as it should be, and stays so */
 } ThreadEvent;
 
 /* All events of one breakpoint. */

@@ -10,11 +10,16 @@
 
 #include "daemon/bpf_attach.h"
 
-/* Notes of each event whether a thread among `tasks`, and what is so of its family. */
+/* Notes of each event whether a thread among `tasks` carries it, and what is so of its family. */
 void event_set_note(EventSet *set, const TaskFactsList *tasks);
 
-/* Whether the last look saw all families of which it saw an event. */
-bool event_set_was_seen(const EventSet *set);
+/* Whether any of `wrong` (enum task_event_fact) was noted of any family. */
+bool event_set_any(const EventSet *set, uint32_t wrong);
+
+/* Takes families of which nothing of `wrong` was noted for proven. Return: whether all that a thread carries
+ * are, by this look or by one before. */
+bool event_set_prove(EventSet *set, uint32_t wrong);
+void event_set_forget(EventSet *set);
 
 /* Makes room for so many more, and charges them. Return: 0; REFUSED_QUOTA_EXCEEDED; -ENOMEM. */
 int event_set_reserve(EventSet *set, size_t n, Refusal *refusal);

@@ -30,9 +30,9 @@
 #define GIVE_UP_USEC 250000
 /* and none waits for longer than this, which lets a few threads for each CPU run for RUN_TIME. */
 #define SETTLE_USEC 250000
-/* The middle of clone(2) takes microseconds. Run time is shown in hundredths of a second: one that has
- * grown by two has grown by one at least. */
-#define RUN_TIME_NSEC 20000000
+/* The middle of clone(2) takes microseconds. Run time is the sum of two that are cut to hundredths of a
+ * second each: one that has grown by three has grown by one at least. */
+#define RUN_TIME_NSEC 30000000
 
 static bool lives(const struct task_facts *task)
 {

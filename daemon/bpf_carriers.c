@@ -7,7 +7,8 @@
  * one another. Whether a thread carries an event of the set at all no exchange changes, and a list of threads
  * tells. Whether each event is on, or has its filter, is told of whole families, once each; where that
  * was missed, since the thread it stands with gave it away or ended meanwhile, nothing is known, and it is
- * for the caller to look again.
+ * for the caller to look again. Once all threads were seen outside clone(2), what is so of a family stays
+ * so, and each may be proven by another look.
  */
 #include <stdlib.h>
 
@@ -82,12 +83,32 @@ void event_set_note(EventSet *set, const TaskFactsList *tasks)
 	}
 }
 
-bool event_set_was_seen(const EventSet *set)
+void event_set_forget(EventSet *set)
 {
 	for (size_t i = 0; i < set->n_events; i++)
-		if (set->events[i].carried && !(set->events[i].family & TASK_EVENT_FAMILY))
-			return false;
-	return true;
+		set->events[i].proven = false;
+}
+
+bool event_set_prove(EventSet *set, uint32_t wrong)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < set->n_events; i++) {
+		ThreadEvent *event = &set->events[i];
+
+		if (event->family & TASK_EVENT_FAMILY && !(event->family & wrong))
+			event->proven = true;
+		all = all && (event->proven || !event->carried);
+	}
+	return all;
+}
+
+bool event_set_any(const EventSet *set, uint32_t wrong)
+{
+	for (size_t i = 0; i < set->n_events; i++)
+		if (set->events[i].family & wrong)
+			return true;
+	return false;
 }
 
 EventSetState event_set_state(EventSet *set, const TaskFactsList *tasks, bool on)
@@ -95,8 +116,8 @@ EventSetState event_set_state(EventSet *set, const TaskFactsList *tasks, bool on
 	const uint32_t wrong = on ? TASK_EVENT_ANY_DISABLED : TASK_EVENT_ANY_ENABLED;
 
 	event_set_note(set, tasks);
-	for (size_t i = 0; i < set->n_events; i++)
-		if (set->events[i].family & wrong)
-			return EVENT_SET_IS_NOT;
-	return event_set_was_seen(set) ? EVENT_SET_IS : EVENT_SET_UNSEEN;
+	event_set_forget(set);
+	if (event_set_any(set, wrong))
+		return EVENT_SET_IS_NOT;
+	return event_set_prove(set, wrong) ? EVENT_SET_IS : EVENT_SET_UNSEEN;
 }

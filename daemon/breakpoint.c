@@ -6,6 +6,9 @@
 #include "daemon/breakpoint.h"
 #include "daemon/util.h"
 
+/* A thread that was being started has joined the others by then. */
+#define SWITCH_OFF_AGAIN 2
+
 int breakpoint_new(Session *session, Spec *spec, uint32_t number, Charge *charge, Breakpoint **ret,
 		   Refusal *refusal)
 {
@@ -108,6 +111,7 @@ int breakpoint_silence(Breakpoint *breakpoint)
 {
 	filter_set_state(breakpoint->filter, FILTER_DISABLED);
 	breakpoint->enabled = false;
+	breakpoint->switch_off_again = SWITCH_OFF_AGAIN;
 	return event_set_switch_off(&breakpoint->events);
 }
 

@@ -22,7 +22,7 @@ struct Breakpoint {
 	EventSet events;
 	Charge *charge; /* for it and its events */
 	bool enabled;
-	unsigned switch_off_again; /* so often (limit_watch.c) */
+	unsigned switch_off_again; /* so often, by limit_watch.c */
 };
 
 /* As the Breakpoint interface publishes them; lost is an upper bound while the target runs. */
@@ -49,12 +49,14 @@ Breakpoint *breakpoint_free(Breakpoint *breakpoint);
 /* Closes and frees, and leaves its kernel objects to the next daemon. Return: NULL. */
 Breakpoint *breakpoint_leave(Breakpoint *breakpoint);
 
-/* Starts the counting of skip, every and limit anew. Return: 0; negative errno. */
+/* Starts the counting of skip, every and limit anew. Return: 0; negative errno, and then it is as after
+ * breakpoint_silence. */
 int breakpoint_enable(Breakpoint *breakpoint);
 int breakpoint_disable(Breakpoint *breakpoint);
 
 /* The same at once, for what nobody has asked for, or is not to wait for: no hit any more, but traps may
- * go on, and be counted, in a thread that is being started. Return: 0; negative errno. */
+ * go on, and be counted, in a thread that is being started, until limit_watch_start has had it switched off
+ * again. Return: 0; negative errno. */
 int breakpoint_silence(Breakpoint *breakpoint);
 
 /* Whether the filter has reported as many hits as the spec's limit. */

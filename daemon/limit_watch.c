@@ -8,7 +8,6 @@
  * filter itself is exact; this only ends the cost of their traps. So nothing waits here: threads that were
  * being started, and may have been missed, are switched off the next times. */
 #define CHECK_USEC 250000
-#define MORE_TIMES 2
 
 /* Return: whether it is to be looked at again. */
 static bool check_limit(Breakpoint *breakpoint)
@@ -24,7 +23,6 @@ static bool check_limit(Breakpoint *breakpoint)
 	if (!breakpoint_has_reached_limit(breakpoint))
 		return breakpoint->spec->limit > 0;
 	breakpoint_silence(breakpoint);
-	breakpoint->switch_off_again = MORE_TIMES;
 	hooks->on_breakpoint_disabled(breakpoint, hooks->userdata);
 	return true;
 }

@@ -17,8 +17,8 @@
 #include "daemon/stored_state.h"
 #include "daemon/util.h"
 
-/* At a process whose threads change while they are looked at. */
-#define MAX_LOOKS 100
+/* At a process whose threads change while they are looked at; nobody is served meanwhile. */
+#define MORE_LOOKS 3
 
 /* What lies in one box. */
 typedef struct Found {
@@ -226,21 +226,22 @@ int restore_begin(Broker *broker, Store *store, Restored **ret)
 	return 0;
 }
 
-/* Whether it is on, or off, as was stored; looks anew, at all of `tasks`, where it could not be seen.
- * Return: whether; false also when the target is gone. */
-static bool is_as_stored(Breakpoint *breakpoint, TaskFactsList *tasks)
+/* Whether its switching was cut short, by what shows in `tasks`, or in other looks where that shows it, or
+ * does not show all. What is never seen is taken to be as it was stored. */
+static bool was_cut_short(Breakpoint *breakpoint, const TaskFactsList *tasks)
 {
 	const Session *session = breakpoint->session;
 	EventSetState state;
 
 	state = event_set_state(&breakpoint->events, tasks, breakpoint->enabled);
-	for (int n = 0; state == EVENT_SET_UNSEEN && n < MAX_LOOKS; n++) {
-		task_facts_clear(tasks);
-		if (task_reader_read(session->broker->reader, session->target.pid, tasks) < 0)
+	for (int n = 0; state != EVENT_SET_IS && n < MORE_LOOKS; n++) {
+		_cleanup_(task_facts_clear) TaskFactsList again = {};
+
+		if (task_reader_read(session->broker->reader, session->target.pid, &again) < 0)
 			return false;
-		state = event_set_state(&breakpoint->events, tasks, breakpoint->enabled);
+		state = event_set_state(&breakpoint->events, &again, breakpoint->enabled);
 	}
-	return state == EVENT_SET_IS;
+	return state == EVENT_SET_IS_NOT;
 }
 
 /* A breakpoint whose switching was cut short is off: who asked for it has not heard that it is on. */
@@ -248,7 +249,7 @@ static bool resume_breakpoints(Session *session)
 {
 	_cleanup_(task_facts_clear) TaskFactsList tasks = {};
 	Broker *broker = session->broker;
-	bool limits = false;
+	bool watched = false;
 
 	if (task_reader_read(broker->reader, session->target.pid, &tasks) < 0)
 		return false;
@@ -257,22 +258,20 @@ static bool resume_breakpoints(Session *session)
 		if (!task_reader_sees_all(broker->reader)) {
 			if (!at->spec->events)
 				event_set_ioctl(&at->events, at->enabled);
-			limits = limits || (at->enabled && at->spec->limit);
-			continue;
-		}
-		/* What a client has taken it may have switched itself. */
-		if (!at->spec->events && !is_as_stored(at, &tasks)) {
-			breakpoint_disable(at);
+			/* What a client has taken it may have switched itself. */
+		} else if (!at->spec->events && was_cut_short(at, &tasks)) {
+			breakpoint_silence(at);
 			broker->hooks.on_breakpoint_disabled(at, broker->hooks.userdata);
+			watched = true;
 		}
-		limits = limits || (at->enabled && at->spec->limit);
+		watched = watched || (at->enabled && at->spec->limit);
 	}
-	return limits;
+	return watched;
 }
 
 static size_t resume_sessions(Broker *broker)
 {
-	bool limits = false;
+	bool watched = false;
 	Session *next;
 	size_t n = 0;
 
@@ -291,11 +290,11 @@ static size_t resume_sessions(Broker *broker)
 				session_target_ended(session, end);
 			continue;
 		}
-		limits = resume_breakpoints(session) || limits;
+		watched = resume_breakpoints(session) || watched;
 		broker->hooks.on_session_resumed(session, broker->hooks.userdata);
 		n++;
 	}
-	if (limits && limit_watch_start(broker) < 0)
+	if (watched && limit_watch_start(broker) < 0)
 		log_error("cannot watch for breakpoints that reach their limits");
 	return n;
 }

@@ -315,8 +315,10 @@ int session_enable_breakpoint(Breakpoint *breakpoint, const SessionOwner *actor,
 	if (r != 0)
 		return r;
 	r = breakpoint_enable(breakpoint);
-	if (r < 0)
+	if (r < 0) {
+		limit_watch_start(session->broker);
 		return r;
+	}
 	r = session_look(session, actor, refusal);
 	if (r != 0) {
 		breakpoint_disable(breakpoint);

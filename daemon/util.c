@@ -56,12 +56,17 @@ unsigned long long now_usec(void)
 
 static unsigned long long slept;
 
-unsigned long long work_usec(void)
+unsigned long long cpu_usec(void)
 {
 	struct timespec busy;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &busy);
-	return busy.tv_sec * 1000000ULL + busy.tv_nsec / 1000 + slept;
+	return busy.tv_sec * 1000000ULL + busy.tv_nsec / 1000;
+}
+
+unsigned long long work_usec(void)
+{
+	return cpu_usec() + slept;
 }
 
 void sleep_usec(unsigned long long usec)

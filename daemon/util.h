@@ -48,6 +48,9 @@ unsigned long long now_usec(void);
  * have the machine do meanwhile does not count. */
 unsigned long long work_usec(void);
 
+/* And how long on a CPU. */
+unsigned long long cpu_usec(void);
+
 /* Sleeps, or says that the kernel was slept in for so long. */
 void sleep_usec(unsigned long long usec);
 void slept_usec(unsigned long long usec);

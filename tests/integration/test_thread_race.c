@@ -160,7 +160,7 @@ END_TEST
 /* What a thread inherited the kernel may exchange for what the one that it gives way to inherited. */
 START_TEST(threads_that_give_way_to_each_other)
 {
-	race_against("2", "pairs");
+	race_against("1", "pairs");
 }
 END_TEST
 
