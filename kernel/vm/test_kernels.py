@@ -47,8 +47,6 @@ WITHOUT_SUPPRESSION = re.compile(
     ", rejected: (no SIGIO|no SIGTRAP|the limit is not spent|no POLL_HUP)$")
 # For the tests there: a tenth of what they do very often, as a trap takes long; and nothing is skipped.
 ENVIRONMENT = "BPCOND_TEST_PART=10 BPCOND_RACE_TRIES=30 BPCOND_MUST_WORK=1"
-# So many tests have two machines, so that the last to end is not alone for long.
-TESTS_A_MACHINE = 18
 # Far beyond what it takes: a machine that hangs is ended.
 BOOT_SECONDS = 120
 TESTS_SECONDS = 3600
@@ -140,17 +138,14 @@ class Plan:
                     yield f"{test} runs nowhere {' '.join(kind)}"
 
     def of(self, kernel):
-        """The words for guest/init, in a list for each machine."""
+        """The words for guest/init."""
         if kernel.tests == "-":
-            return [["daemon"]]
-        if kernel.tests != "all":
-            return [["daemon", *(self.tests[name] for name in kernel.tests.split(","))]]
-        wanted = [test for name, test in self.tests.items()
-                  if not self.is_left_out(name, kernel)]
-        n_machines = 2 if len(wanted) > TESTS_A_MACHINE else 1
-        machines = [wanted[first::n_machines] for first in range(n_machines)]
-        machines[-1].insert(0, "daemon")
-        return machines
+            names = []
+        elif kernel.tests == "all":
+            names = [name for name in self.tests if not self.is_left_out(name, kernel)]
+        else:
+            names = kernel.tests.split(",")
+        return ["daemon", *(self.tests[name] for name in names)]
 
 
 def make_root(architecture, build, sysroot, extra):
@@ -283,9 +278,9 @@ def run_kernel_test(report, image, initramfs, logs):
         check_kernel_test(report, text)
 
 
-def run_tests(report, image, initramfs, words, number, logs):
+def run_tests(report, image, initramfs, words, logs):
     start = time.monotonic()
-    log = logs / f"{report.kernel.name}-{number}.log"
+    log = logs / f"{report.kernel.name}-tests.log"
     log.unlink(missing_ok=True)
     text = boot(report.kernel, image, initramfs, BY_INSTRUCTIONS, ",".join(words), TESTS_SECONDS,
                 log)
@@ -294,9 +289,9 @@ def run_tests(report, image, initramfs, words, number, logs):
         passed, failed = report.passed, len(report.failures)
         for word in words:
             check_part(report, text, word.split(":")[0])
-        report.programs += len(words)
-        report.seconds += seconds
-        say(f"{report.kernel.name}, machine {number}: {report.passed - passed} passed, "
+        report.programs = len(words)
+        report.seconds = seconds
+        say(f"{report.kernel.name}: {report.passed - passed} passed, "
             f"{len(report.failures) - failed} failed in {seconds:.0f} s")
 
 
@@ -371,8 +366,7 @@ def main():
                     report.check(False, f"this kernel could not be tested: {error}")
                 continue
             whole, small = roots[kernel.architecture]
-            for number, words in enumerate(plan.of(kernel), 1):
-                running.append(pool.submit(run_tests, report, image, whole, words, number, logs))
+            running.append(pool.submit(run_tests, report, image, whole, plan.of(kernel), logs))
             running.append(pool.submit(run_kernel_test, report, image, small, logs))
         for future in running:
             future.result()
