@@ -353,8 +353,9 @@ def main():
     reports = [Report(kernel) for kernel in kernels]
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
         running = []
-        # The others run while some are built.
-        for report in sorted(reports, key=lambda report: fetch_kernels.order(report.kernel.package)):
+        # The others run while some are built; what takes longest begins first.
+        for report in sorted(reports, key=lambda report: (
+                fetch_kernels.order(report.kernel.package), -len(plan.of(report.kernel)))):
             kernel = report.kernel
             try:
                 if kernel.package.startswith("minimal"):
