@@ -226,22 +226,23 @@ int restore_begin(Broker *broker, Store *store, Restored **ret)
 	return 0;
 }
 
-/* Whether its switching was cut short, by what shows in `tasks`, or in other looks where that shows it, or
- * does not show all. What is never seen is taken to be as it was stored. */
+/* Whether its switching was cut short, by what shows in `tasks`. Where that shows it, or does not show all,
+ * it is looked at again; what was once seen holds until a look sees that all is as stored. */
 static bool was_cut_short(Breakpoint *breakpoint, const TaskFactsList *tasks)
 {
 	const Session *session = breakpoint->session;
-	EventSetState state;
+	EventSetState state = event_set_state(&breakpoint->events, tasks, breakpoint->enabled);
+	bool cut_short = state == EVENT_SET_IS_NOT;
 
-	state = event_set_state(&breakpoint->events, tasks, breakpoint->enabled);
 	for (int n = 0; state != EVENT_SET_IS && n < MORE_LOOKS; n++) {
 		_cleanup_(task_facts_clear) TaskFactsList again = {};
 
 		if (task_reader_read(session->broker->reader, session->target.pid, &again) < 0)
-			return false;
+			break;
 		state = event_set_state(&breakpoint->events, &again, breakpoint->enabled);
+		cut_short = state == EVENT_SET_IS_NOT || (cut_short && state != EVENT_SET_IS);
 	}
-	return state == EVENT_SET_IS_NOT;
+	return cut_short;
 }
 
 /* A breakpoint whose switching was cut short is off: who asked for it has not heard that it is on. */
